@@ -1,0 +1,2 @@
+//! Not begun.
+fn main() {}
