@@ -10,6 +10,7 @@
 )]
 
 pub mod asb;
+mod cursor;
 mod step;
 pub mod wire;
 

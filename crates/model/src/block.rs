@@ -43,6 +43,8 @@ impl AddAssign for Inexact {
 /// A buffer of rows for batch writes, on its way from storage to a cluster. It knows no topology.
 #[derive(Debug, Default)]
 pub struct RowBlock {
+    /// The namespace that all its rows belong to.
+    pub namespace: Vec<u8>,
     /// The rows' bytes, one after another.
     pub bytes: Vec<u8>,
     /// Where each row lies and where it belongs.
@@ -52,6 +54,7 @@ pub struct RowBlock {
 impl RowBlock {
     /// Forgets the rows but keeps the memory.
     pub fn clear(&mut self) {
+        self.namespace.clear();
         self.bytes.clear();
         self.rows.clear();
     }
