@@ -1,0 +1,96 @@
+//! Info commands about namespaces, sets and partitions.
+
+use std::collections::BTreeMap;
+
+use asbackup_codec::wire::ResultCode;
+use asbackup_model::{PARTITIONS, PartitionId};
+
+use super::{Params, error, put};
+use crate::namespace::{Expiry, Namespace};
+use crate::server::Shared;
+use crate::store::{self, Store};
+use crate::stored::Stored;
+
+pub(super) fn names(store: &Store, out: &mut Vec<u8>) {
+    let names: Vec<&[u8]> = store.namespaces().iter().map(Namespace::name).collect();
+    put(out, &[&names.join(&b';')]);
+}
+
+/// Appends the part of the statistics that clients look at.
+pub(super) fn statistics(store: &Store, shared: &Shared, name: &[u8], out: &mut Vec<u8>) {
+    let Some(namespace) = store.namespace(name) else {
+        return put(out, &[b"type=unknown"]);
+    };
+    let (objects, config) = (namespace.record_count(), &namespace.config);
+    let now_s = shared.store.clock.now().void_time_s();
+    let nsup_period_s = if config.expiry == Expiry::Allowed { 60 } else { 0 };
+    let text = format!(
+        "ns_cluster_size=1;effective_replication_factor=1;objects={objects};tombstones=0;master_objects={objects};\
+         master_tombstones=0;prole_objects=0;non_replica_objects=0;dead_partitions=0;unavailable_partitions=0;\
+         stop_writes=false;hwm_breached=false;current_time={now_s};migrate_tx_partitions_remaining=0;\
+         migrate_rx_partitions_remaining=0;allow-ttl-without-nsup=false;default-ttl={};max-record-size={};\
+         nsup-period={nsup_period_s};replication-factor=1;strong-consistency=false;storage-engine=memory",
+        config.default_ttl_s, config.max_record_bytes,
+    );
+    put(out, &[text.as_bytes()]);
+}
+
+/// Appends the sets of one namespace, or of all without a name.
+pub(super) fn sets(store: &Store, name: &[u8], out: &mut Vec<u8>) {
+    if name.is_empty() {
+        return store.namespaces().iter().for_each(|namespace| sets_of(store, namespace, out));
+    }
+    match store.namespace(name) {
+        Some(namespace) => sets_of(store, namespace, out),
+        None => put(out, &[b"ns_type=unknown"]),
+    }
+}
+
+fn sets_of(store: &Store, namespace: &Namespace, out: &mut Vec<u8>) {
+    let mut sets: BTreeMap<Vec<u8>, (u64, usize)> = BTreeMap::new();
+    for id in PartitionId::all() {
+        for record in namespace.partition(id).values() {
+            let Some(set) = Stored(&record.message).set(namespace.name()) else { continue };
+            if !sets.contains_key(set) {
+                sets.insert(set.to_vec(), (0, 0));
+            }
+            if let Some((objects, bytes)) = sets.get_mut(set) {
+                *objects += 1;
+                *bytes += record.message.len();
+            }
+        }
+    }
+    for (set, (objects, bytes)) in sets {
+        let indexes =
+            store.indexes(namespace.name()).iter().filter(|index| index.set.as_ref() == Some(&set)).count();
+        let counts = format!(
+            ":objects={objects}:tombstones=0:data_used_bytes={bytes}:truncate_lut=0:sindexes={indexes}"
+        );
+        put(out, &[b"ns=", namespace.name(), b":set=", &set, counts.as_bytes(), SET_SETTINGS.as_bytes()]);
+    }
+}
+
+/// Appends one replica of every partition of every namespace: this node has them all.
+pub(super) fn replicas(store: &Store, out: &mut Vec<u8>) {
+    let bitmap = base64_simd::STANDARD.encode_to_string([0xff; PARTITIONS as usize / 8]);
+    for (number, namespace) in store.namespaces().iter().enumerate() {
+        let separator: &[u8] = if number == 0 { b"" } else { b";" };
+        put(out, &[separator, namespace.name(), b":0,1,", bitmap.as_bytes()]);
+    }
+}
+
+pub(super) fn truncate_records(store: &Store, params: Params<'_>, out: &mut Vec<u8>) {
+    let Some(namespace) = params.namespace().and_then(|name| store.namespace(name)) else {
+        return error(out, ResultCode::NAMESPACE, "namespace not found on node");
+    };
+    let before_ns = match params.value("lut").map(|text| str::from_utf8(text).map(str::parse)) {
+        None => u64::MAX,
+        Some(Ok(Ok(lut_ns))) => lut_ns,
+        Some(_) => return error(out, ResultCode::PARAMETER, "bad 'lut'"),
+    };
+    store::truncate(namespace, params.value("set"), before_ns);
+    put(out, &[b"ok"]);
+}
+
+const SET_SETTINGS: &str = ":index_populating=false:truncating=false:default-read-touch-ttl-pct=0:default-ttl=0:\
+    disable-eviction=false:enable-index=false:stop-writes-count=0:stop-writes-size=0;";
