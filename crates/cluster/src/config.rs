@@ -1,0 +1,106 @@
+//! Where a cluster is and how patient to be with it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Error, ErrorKind};
+
+/// An address at which a cluster may be found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Seed {
+    /// Name or IP address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl Seed {
+    /// Returns the seed that `host`, `host:port` or `[IPv6 address]:port` names.
+    ///
+    /// # Errors
+    /// If the host is empty, or the port isn't a number from 1 to 65535.
+    pub fn parse(text: &str, default_port: u16) -> Result<Self, Error> {
+        let wrong = |what| Error::new(ErrorKind::Input, format!("{what} in address {text:?}"));
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').ok_or_else(|| wrong("no closing bracket"))?,
+            // An IPv6 address without brackets has more than one colon and no port.
+            None if text.matches(':').count() > 1 => (text, ""),
+            None => text.split_at(text.find(':').unwrap_or(text.len())),
+        };
+        if host.is_empty() {
+            return Err(wrong("no host"));
+        }
+        let port = match port.strip_prefix(':') {
+            None if port.is_empty() => default_port,
+            Some(number) => {
+                number.parse().ok().filter(|&port| port > 0).ok_or_else(|| wrong("no port of 1 to 65535"))?
+            }
+            None => return Err(wrong("no colon behind the bracket")),
+        };
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// How to reach a cluster.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClusterConfig {
+    /// Addresses of some of its nodes; they are tried in order.
+    pub seeds: Vec<Seed>,
+    /// Longest wait for a connection, and for a free place among those of a node. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// Longest wait for the reply to an info command. Default: 10 s.
+    pub info_timeout: Duration,
+    /// Most connections to one node at a time, 1 at least. Default: 256, of the 15,000 that a server takes.
+    pub connections_per_node: usize,
+    /// For how long an unused connection is kept. Default: 50 s, below the 60 s after which older servers close it.
+    pub idle_timeout: Duration,
+}
+
+impl ClusterConfig {
+    /// Returns a configuration with defaults for all but the seeds.
+    pub fn new(seeds: impl IntoIterator<Item = Seed>) -> Self {
+        Self {
+            seeds: seeds.into_iter().collect(),
+            connect_timeout: Duration::from_secs(5),
+            info_timeout: Duration::from_secs(10),
+            connections_per_node: 256,
+            idle_timeout: Duration::from_secs(50),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_have_a_host_and_a_port() {
+        for (text, host, port, shown) in [
+            ("db", "db", 3000, "db:3000"),
+            ("10.0.0.1:4000", "10.0.0.1", 4000, "10.0.0.1:4000"),
+            ("[::1]:4000", "::1", 4000, "[::1]:4000"),
+            ("[::1]", "::1", 3000, "[::1]:3000"),
+            ("fe80::1", "fe80::1", 3000, "[fe80::1]:3000"),
+        ] {
+            let seed = Seed::parse(text, 3000).unwrap();
+            assert_eq!((seed.host.as_str(), seed.port, seed.to_string().as_str()), (host, port, shown));
+        }
+    }
+
+    #[test]
+    fn broken_seeds_are_refused() {
+        for text in ["", ":3000", "[]:3000", "[::1", "[::1]x", "db:", "db:0", "db:65536", "db:port"] {
+            assert_eq!(Seed::parse(text, 3000).unwrap_err().kind(), ErrorKind::Input, "{text}");
+        }
+    }
+}

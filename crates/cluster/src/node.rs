@@ -1,0 +1,88 @@
+//! One node of a cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use asbackup_codec::wire::info;
+
+use crate::pool::{Pool, Pooled};
+use crate::{ClusterConfig, Error, ErrorKind, Seed};
+
+/// A node of a cluster. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    address: String,
+    info_timeout: Duration,
+    pool: Arc<Pool>,
+}
+
+impl Node {
+    pub(crate) fn new(name: String, address: Seed, config: &ClusterConfig) -> Self {
+        let shown = address.to_string();
+        let pool = Pool::new(address, config);
+        Self { inner: Arc::new(Inner { name, address: shown, info_timeout: config.info_timeout, pool }) }
+    }
+
+    /// Returns the name that the node has in its cluster.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Returns the address at which it is reached.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.inner.address
+    }
+
+    pub(crate) async fn connection(&self) -> Result<Pooled, Error> {
+        self.inner.pool.connection().await.map_err(|error| error.at(self.name()))
+    }
+
+    /// Sends info commands and returns the reply to each, refusals included.
+    pub(crate) async fn info<C: AsRef<[u8]>>(&self, commands: &[C]) -> Result<Vec<Vec<u8>>, Error> {
+        let mut pooled = self.connection().await?;
+        let replies = pooled.connection.info(commands, self.inner.info_timeout).await;
+        let replies = replies.map_err(|error| error.at(self.name()))?;
+        pooled.give_back();
+        Ok(replies)
+    }
+
+    /// Sends one info command and returns the reply to it.
+    pub(crate) async fn command(&self, command: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
+        let command = command.as_ref();
+        let reply = self.info(&[command]).await?.pop().unwrap_or_default();
+        // Only UDF commands say `error=`; elsewhere it may be the beginning of a list.
+        let checked =
+            if command.starts_with(b"udf-") { info::check_udf(&reply) } else { info::check(&reply) };
+        if let Err(refusal) = checked {
+            return Err(refused(command, refusal).at(self.name()));
+        }
+        Ok(reply)
+    }
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for Node {}
+
+/// Returns the error for an info command that the server refused.
+fn refused(command: &[u8], refusal: info::Refusal) -> Error {
+    // The name alone: arguments may be a whole UDF module.
+    let name = command.split(|byte| b":/".contains(byte)).next().unwrap_or_default();
+    let kind = refusal.code.map_or(ErrorKind::Info, |code| match code.0 {
+        20 => ErrorKind::Namespace,
+        _ => ErrorKind::Server(code),
+    });
+    Error::new(kind, format!("{} refused", String::from_utf8_lossy(name))).with_source(refusal)
+}

@@ -1,0 +1,8 @@
+//! The client against a test server.
+#![allow(clippy::unwrap_used, reason = "a helper of tests that panics has failed, as it should")]
+
+mod batches;
+mod metadata;
+mod queries;
+mod scripted;
+mod support;

@@ -1,0 +1,125 @@
+//! Connecting, namespaces, secondary indexes and UDF modules.
+
+use std::time::Duration;
+
+use asbackup_cluster::{Cluster, ClusterConfig, ErrorKind, IndexCreation, Seed, ServerIndex};
+use asbackup_codec::wire::ResultCode;
+use asbackup_model::{IndexKind, IndexedType, PartitionId, SecondaryIndex, UdfModule};
+use asbackup_testserver::{Command, Fault, FaultAction};
+
+use crate::support::{connect, server};
+
+const LONGEST: Duration = Duration::from_secs(10);
+
+fn index(name: &str, kind: IndexKind, context: Option<&str>) -> SecondaryIndex {
+    SecondaryIndex {
+        namespace: b"test".to_vec(),
+        set: Some(b"demo".to_vec()),
+        name: name.into(),
+        kind,
+        bin: b"number".to_vec(),
+        indexed: IndexedType::Numeric,
+        context: context.map(Into::into),
+        expression: None,
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_knows_its_nodes() {
+    let server = server(10);
+    let cluster = connect(&server).await;
+    let nodes = cluster.nodes();
+    assert_eq!((nodes.len(), nodes[0].address()), (1, server.address().to_string().as_str()));
+    assert_eq!(cluster.name(), Some("c1"));
+    assert!(cluster.build().0[0] >= 6);
+    assert_eq!(cluster.partitions_of(b"test", &nodes[0]).len(), 4096);
+    assert_eq!(cluster.partition_map(b"test").owner(PartitionId::new(0).unwrap()), Some(&nodes[0]));
+    assert_eq!(cluster.partition_map(b"nosuch").owner(PartitionId::new(0).unwrap()), None);
+    cluster.refresh().await.unwrap();
+    assert_eq!(cluster.nodes(), nodes);
+}
+
+#[tokio::test]
+async fn the_next_seed_is_tried() {
+    let server = server(0);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let seeds = [closed, server.address()]
+        .map(|address| Seed { host: address.ip().to_string(), port: address.port() });
+    assert!(Cluster::connect(ClusterConfig::new(seeds.clone())).await.is_ok());
+    let error = Cluster::connect(ClusterConfig::new(seeds[..1].to_vec())).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Connect, true));
+    let error = Cluster::connect(ClusterConfig::new([])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input);
+}
+
+#[tokio::test]
+async fn a_namespace_has_a_count() {
+    let server = server(10);
+    let cluster = connect(&server).await;
+    assert!(cluster.has_namespace(b"test").await.unwrap());
+    assert!(!cluster.has_namespace(b"tes").await.unwrap());
+    assert_eq!(cluster.object_count(b"test").await.unwrap(), 10);
+    assert_eq!(cluster.object_count(b"nosuch").await.unwrap_err().kind(), ErrorKind::Namespace);
+}
+
+#[tokio::test]
+async fn indexes_are_listed_as_they_were_created() {
+    let server = server(0);
+    let cluster = connect(&server).await;
+    let plain = index("plain", IndexKind::Default, None);
+    let list = index("list", IndexKind::ListElements, Some("lBAAIqIDaw=="));
+    let expression = SecondaryIndex {
+        bin: b"null".to_vec(),
+        expression: Some(b"k1ECo2FnZQ==".to_vec()),
+        ..index("expression", IndexKind::Default, None)
+    };
+    for index in [&plain, &list, &expression] {
+        assert_eq!(cluster.create_index(index).await.unwrap(), IndexCreation::Created);
+        cluster.wait_for_index(b"test", &index.name, LONGEST).await.unwrap();
+        assert_eq!(cluster.create_index(index).await.unwrap(), IndexCreation::Same);
+    }
+    server.store().add_set_index("test", "s1", "demo");
+    let set = ServerIndex::Set { namespace: b"test".to_vec(), set: b"demo".to_vec(), name: b"s1".to_vec() };
+    let listed = cluster.indexes(b"test").await.unwrap();
+    assert_eq!(listed.len(), 4);
+    for expected in [plain, list, expression].map(ServerIndex::Secondary).into_iter().chain([set]) {
+        assert!(listed.contains(&expected), "{expected:?}");
+    }
+    let other = index("plain", IndexKind::MapKeys, None);
+    assert_eq!(cluster.create_index(&other).await.unwrap(), IndexCreation::Conflict);
+    assert_eq!(
+        cluster.create_index(&index("s1", IndexKind::Default, None)).await.unwrap(),
+        IndexCreation::Conflict
+    );
+    assert_eq!(cluster.indexes(b"nosuch").await.unwrap_err().kind(), ErrorKind::Namespace);
+}
+
+#[tokio::test]
+async fn an_index_that_never_comes_is_not_waited_for_forever() {
+    let server = server(0);
+    let cluster = connect(&server).await;
+    let error = cluster.wait_for_index(b"test", b"nosuch", Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn udf_modules_are_listed_as_they_were_stored() {
+    let server = server(0);
+    let cluster = connect(&server).await;
+    assert!(cluster.udfs().await.unwrap().is_empty());
+    let module = UdfModule { name: b"a,hash=b.lua".to_vec(), content: b"-- \xff\nreturn 1".to_vec() };
+    cluster.put_udf(&module, LONGEST).await.unwrap();
+    assert_eq!(cluster.udfs().await.unwrap(), [module]);
+    let broken = UdfModule { name: b"no-extension".to_vec(), content: b"return 1".to_vec() };
+    assert_eq!(cluster.put_udf(&broken, LONGEST).await.unwrap_err().kind(), ErrorKind::Info);
+}
+
+#[tokio::test]
+async fn a_refused_info_command_says_why() {
+    let server = server(0);
+    let cluster = connect(&server).await;
+    server.faults().add(Fault::new(Command::Info, FaultAction::ErrorCode(ResultCode::ROLE_VIOLATION)));
+    let error = cluster.indexes(b"test").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server(ResultCode::ROLE_VIOLATION));
+    assert!(error.to_string().starts_with("sindex-list refused (node "), "{error}");
+}
