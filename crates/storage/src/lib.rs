@@ -1,1 +1,10 @@
-//! Not begun.
+//! Named byte streams for backups: list, read, upload, remove. Nothing here knows what a backup is.
+//!
+//! Calls block, since they belong on the long-lived threads that also hash, encrypt and decode; see
+//! `docs/decisions/002-blocking-storage.md`.
+
+mod error;
+mod local;
+
+pub use error::{Action, Error};
+pub use local::{Local, StoredFile, Upload};
