@@ -1,1 +1,137 @@
-//! Not begun.
+//! Backup and restore for the Aerospike database.
+//!
+//! A [`Client`] starts jobs and hands each back at once: a [`Job`] tells its progress, can be cancelled, and is waited
+//! for. The run of a backup begins in `backup.rs`, that of a restore in `restore.rs`.
+//!
+//! ```no_run
+//! use asbackup::{BackupConfig, Client, Cluster, ClusterConfig, Local, Parallelism, Seed};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = Cluster::connect(ClusterConfig::new([Seed::parse("127.0.0.1", 3000)?])).await?;
+//! let client = Client::new(cluster);
+//! let mut config = BackupConfig::new("test");
+//! config.readers = Parallelism::new(8)?;
+//! let job = client.backup(config, Local::directory("backups"));
+//! println!("{:?}", job.progress());
+//! let report = job.wait().await?;
+//! println!("{} records", report.records.written);
+//! # Ok(())
+//! # }
+//! ```
+
+mod backup;
+mod config;
+mod error;
+mod job;
+mod naming;
+mod pipeline;
+mod plan;
+mod progress;
+mod report;
+mod restore;
+mod sink;
+mod source;
+mod transcode;
+mod validate;
+
+use std::time::SystemTime;
+
+pub use asbackup_cluster::{Cluster, ClusterConfig, Error as ClusterError, Seed};
+pub use asbackup_codec::{
+    asb::Spelling,
+    wire::{ExistsRule, GenerationRule, WriteRules},
+};
+pub use asbackup_storage::Local;
+pub use config::{
+    BackupConfig, BatchLimits, ByteSize, ExistingFiles, OutOfRange, Parallelism, Rename, RestoreConfig,
+    ScanRetry, ValidateConfig, WriteRetry,
+};
+pub use error::{Error, ErrorKind, Place as ErrorPlace};
+pub use job::Job;
+pub use progress::Progress;
+pub use report::{
+    BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
+    RestoreReport, Restored, Source, Span, Troubles, UdfsRestored, ValidateReport,
+};
+
+/// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.
+#[derive(Debug, Clone)]
+pub struct Client {
+    cluster: Cluster,
+    clock: Clock,
+}
+
+impl Client {
+    /// Returns a client of that cluster.
+    #[must_use]
+    pub fn new(cluster: Cluster) -> Self {
+        Self { cluster, clock: Clock(SystemTime::now) }
+    }
+
+    /// Sets the clock by which records expire and reports are dated. Default: the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
+        self.clock = Clock(clock);
+        self
+    }
+
+    /// Starts a backup and returns at once.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use = "dropping a job cancels it"]
+    pub fn backup(&self, config: BackupConfig, target: Local) -> Job<BackupReport> {
+        let (cluster, started) = (self.cluster.clone(), self.clock.now());
+        Job::start(|job| backup::run(cluster, config, target, started, job))
+    }
+
+    /// Starts a restore and returns at once.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use = "dropping a job cancels it"]
+    pub fn restore(&self, config: RestoreConfig, source: Local) -> Job<RestoreReport> {
+        let (cluster, clock) = (self.cluster.clone(), self.clock);
+        Job::start(|job| restore::run(cluster, config, source, clock, job))
+    }
+}
+
+/// Starts a validation, which needs no cluster, and returns at once. Damage doesn't make it fail: it is in the report.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[must_use = "dropping a job cancels it"]
+pub fn validate(config: ValidateConfig, source: Local) -> Job<ValidateReport> {
+    Job::start(|job| validate::run(config, source, SystemTime::now(), job))
+}
+
+/// Where the time comes from.
+#[derive(Debug, Clone, Copy)]
+struct Clock(fn() -> SystemTime);
+
+impl Clock {
+    fn now(self) -> SystemTime {
+        (self.0)()
+    }
+
+    /// Returns the seconds since 1970; 0 for a clock that stands before.
+    fn unix_s(self) -> u64 {
+        self.now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+}
+
+/// Runs something that blocks on a thread that may block.
+async fn blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let ended = tokio::task::spawn_blocking(task).await;
+    ended.map_err(|error| Error::of(ErrorKind::Internal, "a task panicked").source(error).build())
+}
+
+/// Returns the error of a job that couldn't begin for the cluster's sake.
+fn connect_error(source: ClusterError) -> Error {
+    Error::of(ErrorKind::Connect, "the cluster doesn't answer").source(source).build()
+}
+
+/// Returns the error of a job that couldn't read the cluster to the end.
+fn scan_error(source: ClusterError) -> Error {
+    Error::of(ErrorKind::Scan, "the cluster can't be read to the end").source(source).build()
+}

@@ -1,0 +1,195 @@
+//! The run of a backup, from its plan to its report.
+
+use std::{sync::Arc, time::SystemTime};
+
+use asbackup_cluster::{Cluster, QuerySpec, ServerIndex};
+use asbackup_codec::asb::{self, Version};
+use asbackup_model::{Block, SecondaryIndex, UdfModule};
+use asbackup_storage::Local;
+
+use crate::{
+    Error, blocking,
+    config::BackupConfig,
+    job::{JobContext, Outcome},
+    pipeline::{Queue, Tasks},
+    plan::{BackupPlan, plan_backup},
+    report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Troubles, unaccounted},
+    sink::file::{self, FileSet},
+    source::scan,
+};
+
+/// Runs a backup to its end and says what it did.
+pub(crate) async fn run(
+    cluster: Cluster,
+    config: BackupConfig,
+    target: Local,
+    started: SystemTime,
+    job: JobContext,
+) -> Outcome<BackupReport> {
+    let mut warnings = Vec::new();
+    let result = copy(&cluster, &config, &target, &mut warnings, &job).await;
+    let report = report(&config, &target, started, warnings, &job, result.is_ok());
+    Outcome { report: Some(Arc::new(report)), result }
+}
+
+async fn copy(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    target: &Local,
+    warnings: &mut Vec<String>,
+    job: &JobContext,
+) -> Result<(), Error> {
+    let plan = job.or_cancelled(plan_backup(cluster, config, target)).await??;
+    let files = FileSet::new(target.clone(), config.namespace.clone(), config.file_limit, plan.first_number);
+    let files = Arc::new(files);
+    let mut copied = copy_all(cluster, config, &plan, &files, warnings, job).await;
+    if copied.is_ok() {
+        let (files, replaced, job) = (Arc::clone(&files), plan.replaced, job.clone());
+        copied = blocking(move || files.finish(&replaced, &job)).await?;
+    }
+    if copied.is_err() {
+        blocking(move || files.abandon()).await?;
+    }
+    copied
+}
+
+async fn copy_all(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    plan: &BackupPlan,
+    files: &Arc<FileSet>,
+    warnings: &mut Vec<String>,
+    job: &JobContext,
+) -> Result<(), Error> {
+    let total = job.or_cancelled(cluster.object_count(config.namespace.as_bytes())).await?;
+    job.counters.records_total.add(total.map_err(crate::connect_error)?);
+    copy_metadata(cluster, config, files, warnings, job).await?;
+    copy_records(cluster, config, plan, files, job).await
+}
+
+/// Writes indexes and UDFs into a file of their own, if there are any.
+async fn copy_metadata(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    files: &Arc<FileSet>,
+    warnings: &mut Vec<String>,
+    job: &JobContext,
+) -> Result<(), Error> {
+    let udfs = job.or_cancelled(cluster.udfs()).await?.map_err(crate::scan_error)?;
+    let indexes = job.or_cancelled(cluster.indexes(config.namespace.as_bytes())).await?;
+    let indexes = indexes.map_err(crate::scan_error)?;
+    job.counters.udfs_read.add(udfs.len() as u64);
+    job.counters.indexes_read.add(indexes.len() as u64);
+    let indexes: Vec<SecondaryIndex> =
+        indexes.into_iter().filter_map(|index| sayable(index, warnings)).collect();
+    if udfs.is_empty() && indexes.is_empty() {
+        return Ok(());
+    }
+    let (files, job) = (Arc::clone(files), job.clone());
+    blocking(move || write_metadata(&files, &udfs, &indexes, &job)).await?
+}
+
+/// Returns an index that the text format has a line for; others are named in a warning.
+fn sayable(index: ServerIndex, warnings: &mut Vec<String>) -> Option<SecondaryIndex> {
+    let (what, name) = match index {
+        ServerIndex::Secondary(index) => return Some(index),
+        ServerIndex::Set { name, .. } => ("set index", name),
+        ServerIndex::Unknown(item) => ("index of an unknown kind", item),
+        _ => ("index of an unknown kind", Vec::new()),
+    };
+    let name = String::from_utf8_lossy(&name);
+    warnings.push(format!("the text format has no line for a {what}, which is left out: {name}"));
+    None
+}
+
+fn write_metadata(
+    files: &FileSet,
+    udfs: &[UdfModule],
+    indexes: &[SecondaryIndex],
+    job: &JobContext,
+) -> Result<(), Error> {
+    let with_expression = indexes.iter().any(|index| index.expression.is_some());
+    let mut file = files.metadata_file(if with_expression { Version::V32 } else { Version::V31 })?;
+    let mut block = Block::default();
+    udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
+    indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
+    file.write(&block, job)?;
+    files.complete(file, job)?;
+    job.counters.udfs_written.add(udfs.len() as u64);
+    job.counters.indexes_written.add(indexes.len() as u64);
+    Ok(())
+}
+
+async fn copy_records(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    plan: &BackupPlan,
+    files: &Arc<FileSet>,
+    job: &JobContext,
+) -> Result<(), Error> {
+    let (sender, receiver, spare) = Queue::<Block>::new(plan.streams.len()).split();
+    let mut tasks = Tasks::new(job.token.clone());
+    for partitions in &plan.streams {
+        let query = cluster.query(spec(config), partitions.clone());
+        tasks.spawn(scan::run(query, config.spelling, sender.clone(), spare.clone(), job.clone()));
+    }
+    drop(sender); // The readers hold the rest: the queue ends with the last of them.
+    for writer in 0..config.writers.count() {
+        let (files, receiver, spare, job) = (Arc::clone(files), receiver.clone(), spare.clone(), job.clone());
+        tasks.spawn_blocking(move || file::run(writer, &files, &receiver, &spare, &job));
+    }
+    drop(receiver);
+    tasks.join().await
+}
+
+fn spec(config: &BackupConfig) -> QuerySpec {
+    let mut spec = QuerySpec::new(config.namespace.as_bytes());
+    spec.filter = Some(asbackup_codec::wire::monitor_set_filter().to_vec());
+    spec.socket_timeout = config.socket_timeout;
+    spec.max_retries = config.retry.max_retries;
+    spec.first_pause = config.retry.first_pause;
+    spec
+}
+
+fn report(
+    config: &BackupConfig,
+    target: &Local,
+    started: SystemTime,
+    warnings: Vec<String>,
+    job: &JobContext,
+    success: bool,
+) -> BackupReport {
+    let counters = &job.counters;
+    let duration = counters.elapsed();
+    let skipped = counters.skipped.counts();
+    let read = counters.read.count();
+    // The files of a failed backup are gone, and with them what was written.
+    let written = if success { counters.written.count() } else { 0 };
+    let rest = unaccounted(read, &[written, skipped.values().sum()]);
+    let unfinished = if success { 0 } else { u64::try_from(rest).unwrap_or(0) };
+    BackupReport {
+        span: report::Span::new(started, duration),
+        namespace: config.namespace.clone(),
+        target: Place {
+            kind: "local",
+            path: target.path().display().to_string(),
+            files: if success { counters.files.count() } else { 0 },
+        },
+        records: BackedUp {
+            read,
+            written,
+            skipped,
+            failed: 0,
+            unfinished,
+            unaccounted: if success { rest } else { 0 },
+            estimated_total: counters.records_total.count(),
+        },
+        indexes: Copied { read: counters.indexes_read.count(), written: counters.indexes_written.count() },
+        udfs: Copied { read: counters.udfs_read.count(), written: counters.udfs_written.count() },
+        inexact: counters.inexact(),
+        errors: Troubles::of(counters),
+        bytes: Bytes::of(counters),
+        rates: Rates::of(counters, duration),
+        warnings,
+    }
+}

@@ -1,0 +1,203 @@
+//! What a running job has done so far: counters that its tasks raise, and a snapshot of them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use asbackup_model::Inexact;
+
+/// Counts by name; only what isn't 0 is in it.
+pub(crate) type Named = BTreeMap<&'static str, u64>;
+
+/// What a job has done so far. A consistent picture isn't promised while the job runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Records read from the source.
+    pub records_read: u64,
+    /// Records that have their final answer: written, skipped, refused and so on.
+    pub records_done: u64,
+    /// About how many records there are to read, once that is known. Backup only.
+    pub records_total: Option<u64>,
+    /// Stored bytes that were written (backup) or read (restore, validate).
+    pub bytes_stored: u64,
+    /// Stored bytes that there are to read, once that is known. Restore and validate only.
+    pub bytes_total: Option<u64>,
+    /// Attempts that failed and were made again.
+    pub retries: u64,
+    /// Time since the start; it stands still when the job has ended.
+    pub elapsed: Duration,
+}
+
+impl Progress {
+    /// Returns how much is done, from 0 to 1, if a total is known.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+    pub fn share(&self) -> Option<f64> {
+        let (done, total) = match (self.bytes_total, self.records_total) {
+            (Some(total), _) => (self.bytes_stored, total),
+            // Not those that are done: a backup's records are that only once their file is complete.
+            (None, Some(total)) => (self.records_read, total),
+            (None, None) => return None,
+        };
+        (total > 0).then(|| (done as f64 / total as f64).min(1.0))
+    }
+}
+
+/// A counter that several tasks raise.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Counters by name, for what is rare.
+#[derive(Debug, Default)]
+pub(crate) struct NamedCounters(Mutex<Named>);
+
+impl NamedCounters {
+    pub(crate) fn add(&self, name: &'static str, count: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += count;
+    }
+
+    pub(crate) fn counts(&self) -> Named {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn sum(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+/// All that the tasks of one job count. A job of either direction leaves at 0 what it has no use for.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    started: Instant,
+    pub(crate) read: Counter,
+    pub(crate) written: Counter,
+    pub(crate) expired: Counter,
+    pub(crate) skipped: NamedCounters,
+    pub(crate) inserted: Counter,
+    pub(crate) existed: Counter,
+    pub(crate) fresher: Counter,
+    pub(crate) failed: NamedCounters,
+    pub(crate) in_doubt_attempts: Counter,
+    pub(crate) in_doubt_records: Counter,
+    pub(crate) retries: NamedCounters,
+    pub(crate) nan_payload: Counter,
+    pub(crate) unknown_particle: Counter,
+    pub(crate) indexes_read: Counter,
+    pub(crate) indexes_written: Counter,
+    pub(crate) indexes_same: Counter,
+    pub(crate) indexes_failed: Counter,
+    pub(crate) udfs_read: Counter,
+    pub(crate) udfs_written: Counter,
+    pub(crate) udfs_failed: Counter,
+    pub(crate) bytes_decoded: Counter,
+    pub(crate) bytes_stored: Counter,
+    pub(crate) files: Counter,
+    /// 0: not known.
+    pub(crate) records_total: Counter,
+    /// 0: not known.
+    pub(crate) bytes_total: Counter,
+}
+
+impl Counters {
+    pub(crate) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            read: Counter::default(),
+            written: Counter::default(),
+            expired: Counter::default(),
+            skipped: NamedCounters::default(),
+            inserted: Counter::default(),
+            existed: Counter::default(),
+            fresher: Counter::default(),
+            failed: NamedCounters::default(),
+            in_doubt_attempts: Counter::default(),
+            in_doubt_records: Counter::default(),
+            retries: NamedCounters::default(),
+            nan_payload: Counter::default(),
+            unknown_particle: Counter::default(),
+            indexes_read: Counter::default(),
+            indexes_written: Counter::default(),
+            indexes_same: Counter::default(),
+            indexes_failed: Counter::default(),
+            udfs_read: Counter::default(),
+            udfs_written: Counter::default(),
+            udfs_failed: Counter::default(),
+            bytes_decoded: Counter::default(),
+            bytes_stored: Counter::default(),
+            files: Counter::default(),
+            records_total: Counter::default(),
+            bytes_total: Counter::default(),
+        }
+    }
+
+    pub(crate) fn add_inexact(&self, inexact: Inexact) {
+        self.nan_payload.add(inexact.nan_payload);
+        self.unknown_particle.add(inexact.unknown_particle);
+    }
+
+    pub(crate) fn inexact(&self) -> Named {
+        let counts =
+            [("nan_payload", self.nan_payload.count()), ("unknown_particle", self.unknown_particle.count())];
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let known = |counter: &Counter| Some(counter.count()).filter(|count| *count > 0);
+        let answered =
+            self.inserted.count() + self.existed.count() + self.fresher.count() + self.failed.sum();
+        Progress {
+            records_read: self.read.count(),
+            records_done: self.written.count() + self.expired.count() + self.skipped.sum() + answered,
+            records_total: known(&self.records_total),
+            bytes_stored: self.bytes_stored.count(),
+            bytes_total: known(&self.bytes_total),
+            retries: self.retries.sum(),
+            elapsed: self.elapsed(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn share_compares_stored_with_stored() {
+        let counters = Counters::new();
+        assert_eq!(counters.progress().share(), None);
+        counters.bytes_total.add(400);
+        counters.bytes_stored.add(100);
+        counters.bytes_decoded.add(4000);
+        assert_eq!(counters.progress().share(), Some(0.25));
+    }
+
+    #[test]
+    fn share_of_a_backup_never_passes_one() {
+        let counters = Counters::new();
+        counters.records_total.add(10);
+        counters.read.add(5);
+        assert_eq!(counters.progress().share(), Some(0.5), "though no file is complete yet");
+        counters.read.add(7);
+        assert_eq!(counters.progress().share(), Some(1.0));
+    }
+}

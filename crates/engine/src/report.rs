@@ -1,0 +1,339 @@
+//! What a job did, once it has ended in whatever way. The JSON form is that of `--report json`; see docs/report.md.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::progress::{Counters, Named};
+
+/// When a job ran.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Span {
+    /// Start, RFC 3339 in UTC.
+    pub started: String,
+    /// End, RFC 3339 in UTC.
+    pub finished: String,
+    /// Time between the two, by a clock that doesn't jump.
+    pub duration_ms: u64,
+}
+
+/// Where the data lies.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Place {
+    /// Kind of storage.
+    pub kind: &'static str,
+    /// Path of the directory or file.
+    pub path: String,
+    /// How many files were read or written.
+    pub files: u64,
+}
+
+/// What a backup did.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// When.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Namespace.
+    pub namespace: String,
+    /// Where to.
+    pub target: Place,
+    /// Records.
+    pub records: BackedUp,
+    /// Secondary indexes.
+    pub indexes: Copied,
+    /// UDF modules.
+    pub udfs: Copied,
+    /// Values that the format can't say in full, by kind.
+    pub inexact: Named,
+    /// What went wrong on the way.
+    pub errors: Troubles,
+    /// Bytes.
+    pub bytes: Bytes,
+    /// Averages over the whole run.
+    pub rates: Rates,
+    /// What a person should look at.
+    pub warnings: Vec<String>,
+}
+
+/// Counts of a backup's records: read = written + skipped + failed + unfinished + unaccounted.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct BackedUp {
+    /// Records that the cluster sent.
+    pub read: u64,
+    /// Records in complete files.
+    pub written: u64,
+    /// Records left out, by reason.
+    pub skipped: Named,
+    /// Records that could not be written.
+    pub failed: u64,
+    /// Records that were read when the job ended before its time.
+    pub unfinished: u64,
+    /// What the identity lacks: anything but 0 is a mistake of this library.
+    pub unaccounted: i64,
+    /// The cluster's own estimate at the start.
+    pub estimated_total: u64,
+}
+
+/// Counts of indexes or UDFs in a backup.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Copied {
+    /// How many the cluster has.
+    pub read: u64,
+    /// How many were written.
+    pub written: u64,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RestoreReport {
+    /// When.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Namespace, or `from,to`; empty if each entry went where it came from.
+    pub namespace: String,
+    /// Where from.
+    pub source: Source,
+    /// Records.
+    pub records: Restored,
+    /// Secondary indexes.
+    pub indexes: IndexesRestored,
+    /// UDF modules.
+    pub udfs: UdfsRestored,
+    /// What went wrong on the way.
+    pub errors: Troubles,
+    /// Bytes.
+    pub bytes: Bytes,
+    /// Averages over the whole run.
+    pub rates: Rates,
+    /// What a person should look at.
+    pub warnings: Vec<String>,
+}
+
+/// Where a restore or a validation read from.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Source {
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// `checked` if a manifest was there and holds, else `unchecked`.
+    pub completeness: &'static str,
+}
+
+/// Counts of a restore's records:
+/// read = expired + skipped + inserted + existed + fresher + failed + unfinished + unaccounted.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Restored {
+    /// Records that were decoded.
+    pub read: u64,
+    /// Records whose time was over.
+    pub expired: u64,
+    /// Records left out, by reason.
+    pub skipped: Named,
+    /// Records that were created, updated or replaced.
+    pub inserted: u64,
+    /// Records that were there already, with the rule to create only.
+    pub existed: u64,
+    /// Records whose stored generation was as high or higher.
+    pub fresher: u64,
+    /// Records that were refused or have no certain answer, by reason.
+    pub failed: Named,
+    /// Records that were read when the job ended before their final answer came.
+    pub unfinished: u64,
+    /// What the identity lacks: anything but 0 is a mistake of this library.
+    pub unaccounted: i64,
+}
+
+/// Counts of indexes in a restore.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct IndexesRestored {
+    /// How many were decoded.
+    pub read: u64,
+    /// How many were created.
+    pub created: u64,
+    /// How many were there already with the same definition.
+    pub same: u64,
+    /// How many could not be created.
+    pub failed: u64,
+}
+
+/// Counts of UDF modules in a restore.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct UdfsRestored {
+    /// How many were decoded.
+    pub read: u64,
+    /// How many were registered.
+    pub created: u64,
+    /// How many were refused.
+    pub failed: u64,
+}
+
+/// What went wrong on the way and was tried again.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Troubles {
+    /// Attempts whose outcome is unknown.
+    pub in_doubt_attempts: u64,
+    /// Records whose last attempt has an unknown outcome; they are counted as failed.
+    pub in_doubt_records: u64,
+    /// Retries, by reason.
+    pub retries: Named,
+}
+
+/// Bytes of the decoded text and of what is stored.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Bytes {
+    /// Bytes of the decoded text.
+    pub decoded: u64,
+    /// Bytes in storage.
+    pub stored: u64,
+}
+
+/// Averages over the whole run.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Rates {
+    /// Records per second.
+    pub records_per_s: u64,
+    /// Bytes of the decoded text per second.
+    pub decoded_bytes_per_s: u64,
+    /// Stored bytes per second.
+    pub stored_bytes_per_s: u64,
+}
+
+/// What a validation found.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct ValidateReport {
+    /// When.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Where from.
+    pub source: Source,
+    /// Records that were decoded.
+    pub records: Decoded,
+    /// Secondary indexes that were decoded.
+    pub indexes: Decoded,
+    /// UDF modules that were decoded.
+    pub udfs: Decoded,
+    /// Bytes.
+    pub bytes: Bytes,
+    /// Averages over the whole run.
+    pub rates: Rates,
+    /// What is wrong, file by file; empty if all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// How many entries of a kind were decoded.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Decoded {
+    /// How many.
+    pub read: u64,
+}
+
+/// One thing that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// Name of the file.
+    pub file: String,
+    /// What kind of check failed.
+    pub kind: FindingKind,
+    /// Line of the decoded text, from 1.
+    pub line: u64,
+    /// Byte of the decoded text, from 0.
+    pub byte: u64,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Which check a finding comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// The text isn't a valid backup.
+    Decode,
+}
+
+impl Span {
+    /// Returns the span of a job that began at `started` and ran for `duration`.
+    pub(crate) fn new(started: SystemTime, duration: Duration) -> Self {
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self { started: rfc3339(started), finished: rfc3339(started + duration), duration_ms }
+    }
+}
+
+impl Troubles {
+    pub(crate) fn of(counters: &Counters) -> Self {
+        Self {
+            in_doubt_attempts: counters.in_doubt_attempts.count(),
+            in_doubt_records: counters.in_doubt_records.count(),
+            retries: counters.retries.counts(),
+        }
+    }
+}
+
+impl Bytes {
+    pub(crate) fn of(counters: &Counters) -> Self {
+        Self { decoded: counters.bytes_decoded.count(), stored: counters.bytes_stored.count() }
+    }
+}
+
+impl Rates {
+    pub(crate) fn of(counters: &Counters, duration: Duration) -> Self {
+        let per_s = |count: u64| u128::from(count) * 1000 / duration.as_millis().max(1);
+        let per_s = |count: u64| u64::try_from(per_s(count)).unwrap_or(u64::MAX);
+        Self {
+            records_per_s: per_s(counters.read.count()),
+            decoded_bytes_per_s: per_s(counters.bytes_decoded.count()),
+            stored_bytes_per_s: per_s(counters.bytes_stored.count()),
+        }
+    }
+}
+
+/// Returns `whole − sum(parts)`, which is 0 when everything is accounted for.
+pub(crate) fn unaccounted(whole: u64, parts: &[u64]) -> i64 {
+    let parts = parts.iter().map(|part| i128::from(*part)).sum::<i128>();
+    i64::try_from(i128::from(whole) - parts).unwrap_or(i64::MAX)
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    // A clock outside of the years -9999 to 9999 has no RFC 3339 form; the report is worth more than that.
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn span_is_in_utc() {
+        let span = Span::new(
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+            Duration::from_millis(1500),
+        );
+        assert_eq!(span.started, "2026-01-01T00:00:00.000Z");
+        assert_eq!(span.finished, "2026-01-01T00:00:01.500Z");
+        assert_eq!(span.duration_ms, 1500);
+    }
+
+    #[test]
+    fn unaccounted_shows_both_directions() {
+        assert_eq!(unaccounted(10, &[4, 6]), 0);
+        assert_eq!(unaccounted(10, &[4, 5]), 1);
+        assert_eq!(unaccounted(10, &[4, 7]), -1);
+    }
+}

@@ -1,0 +1,5 @@
+//! What makes blocks durable: files, or a cluster.
+
+pub(crate) mod cluster;
+pub(crate) mod file;
+pub(crate) mod metadata;

@@ -1,0 +1,229 @@
+//! The files of a backup, decoded entry by entry. Blocks, so it belongs on threads of its own.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read},
+    sync::{Mutex, PoisonError},
+};
+
+use asbackup_codec::{
+    Step,
+    asb::{DecodeError, Decoder, Entry},
+};
+use asbackup_model::{RecordLayout, RecordView, SecondaryIndex, UdfModule};
+use asbackup_storage::{Local, StoredFile};
+
+use crate::{Error, ErrorKind, job::JobContext, pipeline::CHUNK_BYTES};
+
+/// The files that are still to be read; readers take from it in turn.
+#[derive(Debug)]
+pub(crate) struct FileQueue(Mutex<VecDeque<StoredFile>>);
+
+impl FileQueue {
+    pub(crate) fn new(files: impl IntoIterator<Item = StoredFile>) -> Self {
+        Self(Mutex::new(files.into_iter().collect()))
+    }
+
+    pub(crate) fn take(&self) -> Option<StoredFile> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// One entry of a file.
+#[derive(Debug)]
+pub(crate) enum FileEntry<'a> {
+    Record(RecordView<'a>),
+    SecondaryIndex(SecondaryIndex),
+    UdfModule(UdfModule),
+}
+
+/// Reads files with one buffer for all of them.
+#[derive(Debug)]
+pub(crate) struct FileReader<'a> {
+    storage: &'a Local,
+    job: &'a JobContext,
+    buffer: Buffer,
+    layout: RecordLayout,
+}
+
+impl<'a> FileReader<'a> {
+    pub(crate) fn new(storage: &'a Local, job: &'a JobContext) -> Self {
+        Self { storage, job, buffer: Buffer::new(), layout: RecordLayout::new() }
+    }
+
+    /// Decodes a file and hands over its entries, in order.
+    pub(crate) fn read(
+        &mut self,
+        file: &StoredFile,
+        mut on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut input = self.storage.read(&file.name)?;
+        let mut decoder = Decoder::new();
+        self.buffer.clear();
+        let mut need = 1;
+        loop {
+            if self.job.token.is_cancelled() {
+                return Err(Error::cancelled());
+            }
+            let filled = self.buffer.fill(&mut input, need).map_err(|error| unreadable(file, error))?;
+            self.job.counters.bytes_stored.add(filled.bytes as u64);
+            need = self.decode(file, &mut decoder, &mut on_entry)?;
+            if filled.at_end {
+                let rest = self.buffer.bytes();
+                return decoder.finish(rest).map_err(|error| damaged(file, &error));
+            }
+        }
+    }
+
+    /// Decodes what is in the buffer, and returns how many bytes the next entry lacks.
+    fn decode(
+        &mut self,
+        file: &StoredFile,
+        decoder: &mut Decoder,
+        on_entry: &mut impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        let mut decoded = 0;
+        let need = loop {
+            let input = &self.buffer.bytes()[decoded..];
+            match decoder.decode(input, &mut self.layout) {
+                Step::Need(need) => break need,
+                Step::Damaged(error) => return Err(damaged(file, &error)),
+                Step::Done { value, used } => {
+                    match value {
+                        Entry::HeaderLine => {}
+                        Entry::Record => on_entry(FileEntry::Record(self.layout.view(input)))?,
+                        Entry::SecondaryIndex(index) => on_entry(FileEntry::SecondaryIndex(index))?,
+                        Entry::UdfModule(udf) => on_entry(FileEntry::UdfModule(udf))?,
+                    }
+                    decoded += used;
+                }
+            }
+        };
+        self.job.counters.bytes_decoded.add(decoded as u64);
+        self.buffer.consume(decoded);
+        Ok(need)
+    }
+}
+
+/// What was read at once.
+#[derive(Debug, Clone, Copy)]
+struct Filled {
+    bytes: usize,
+    at_end: bool,
+}
+
+/// A buffer whose unfinished tail moves to the front before more is read behind it.
+#[derive(Debug)]
+struct Buffer {
+    space: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self { space: vec![0; CHUNK_BYTES], start: 0, end: 0 }
+    }
+
+    fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.space[self.start..self.end]
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
+    }
+
+    /// Reads until at least `need` more bytes are there, or the input ends.
+    fn fill(&mut self, input: &mut impl Read, need: usize) -> io::Result<Filled> {
+        self.space.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        self.fit(self.end + need);
+        let mut bytes = 0;
+        while bytes < need {
+            match input.read(&mut self.space[self.end..]) {
+                Ok(0) => return Ok(Filled { bytes, at_end: true }),
+                Ok(read) => {
+                    self.end += read;
+                    bytes += read;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Filled { bytes, at_end: false })
+    }
+
+    /// Grows for a large entry, which the decoder bounds, and shrinks again behind it.
+    fn fit(&mut self, bytes: usize) {
+        if bytes > self.space.len() {
+            self.space.resize(bytes.next_multiple_of(CHUNK_BYTES), 0);
+        } else if self.space.len() > CHUNK_BYTES && bytes <= CHUNK_BYTES {
+            self.space.truncate(CHUNK_BYTES);
+            self.space.shrink_to_fit();
+        }
+    }
+}
+
+fn unreadable(file: &StoredFile, source: io::Error) -> Error {
+    Error::of(ErrorKind::Storage, format!("cannot read {}", file.name))
+        .place(|place| place.file = Some(file.name.clone()))
+        .source(source)
+        .build()
+}
+
+fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
+    let position = error.position();
+    Error::of(ErrorKind::Format, format!("{} is damaged: {error}", file.name))
+        .place(|place| {
+            place.file = Some(file.name.clone());
+            place.line = Some(position.line);
+            place.byte = Some(position.byte);
+        })
+        .hint("check the whole backup with --validate")
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte at a time.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let (Some((first, rest)), Some(space)) = (self.0.split_first(), into.first_mut()) else {
+                return Ok(0);
+            };
+            *space = *first;
+            self.0 = rest;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn fill_reads_on_until_enough_is_there() {
+        let mut buffer = Buffer::new();
+        let mut input = Drip(b"abcdef");
+        let filled = buffer.fill(&mut input, 4).unwrap();
+        assert_eq!((filled.bytes, filled.at_end, buffer.bytes()), (4, false, &b"abcd"[..]));
+        buffer.consume(3);
+        let filled = buffer.fill(&mut input, 9).unwrap();
+        assert_eq!((filled.bytes, filled.at_end, buffer.bytes()), (2, true, &b"def"[..]));
+    }
+
+    #[test]
+    fn buffer_grows_for_a_large_entry_and_shrinks_behind_it() {
+        let mut buffer = Buffer::new();
+        let input = vec![7; 3 * CHUNK_BYTES];
+        buffer.fill(&mut input.as_slice(), 2 * CHUNK_BYTES + 1).unwrap();
+        assert_eq!(buffer.space.len(), 3 * CHUNK_BYTES);
+        buffer.consume(buffer.bytes().len());
+        buffer.fill(&mut &b"x"[..], 1).unwrap();
+        assert_eq!(buffer.space.len(), CHUNK_BYTES);
+    }
+}

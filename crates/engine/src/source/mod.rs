@@ -1,0 +1,4 @@
+//! Where entries come from: the scans of a cluster, or the files of a backup.
+
+pub(crate) mod files;
+pub(crate) mod scan;

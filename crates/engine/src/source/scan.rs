@@ -1,0 +1,70 @@
+//! One stream of a backup: a scan of some partitions, encoded into blocks as its records arrive.
+
+use asbackup_cluster::{Query, QueryProgress};
+use asbackup_codec::asb::Spelling;
+use asbackup_model::{Block, RecordView};
+
+use crate::{
+    Error,
+    job::JobContext,
+    pipeline::{BLOCK_BYTES, Spare},
+    transcode::to_text::{self, Taken},
+};
+
+/// Reads a stream to its end. A full queue holds it back, and through the socket the server too.
+pub(crate) async fn run(
+    mut query: Query,
+    spelling: Spelling,
+    blocks: async_channel::Sender<Block>,
+    spare: Spare<Block>,
+    job: JobContext,
+) -> Result<(), Error> {
+    let read = read(&mut query, spelling, &blocks, &spare, &job).await;
+    if query.retries() > 0 {
+        job.counters.retries.add("scan", query.retries());
+    }
+    read
+}
+
+async fn read(
+    query: &mut Query,
+    spelling: Spelling,
+    blocks: &async_channel::Sender<Block>,
+    spare: &Spare<Block>,
+    job: &JobContext,
+) -> Result<(), Error> {
+    let mut block = spare.take();
+    loop {
+        let mut records = Records { block: &mut block, spelling, read: 0, skipped: 0 };
+        let progress = job.or_cancelled(query.next(|record| records.take(record))).await;
+        job.counters.read.add(records.read);
+        if records.skipped > 0 {
+            job.counters.skipped.add("monitor_set", records.skipped);
+        }
+        let finished = progress?.map_err(crate::scan_error)? == QueryProgress::Finished;
+        if block.bytes.len() >= BLOCK_BYTES || (finished && !block.bytes.is_empty()) {
+            let full = std::mem::replace(&mut block, spare.take());
+            blocks.send(full).await.map_err(|_| Error::cancelled())?;
+        }
+        if finished {
+            return Ok(());
+        }
+    }
+}
+
+/// What one read from the socket brought.
+struct Records<'a> {
+    block: &'a mut Block,
+    spelling: Spelling,
+    read: u64,
+    skipped: u64,
+}
+
+impl Records<'_> {
+    fn take(&mut self, record: &RecordView<'_>) {
+        self.read += 1;
+        if to_text::record(self.block, record, self.spelling) == Taken::MonitorSet {
+            self.skipped += 1;
+        }
+    }
+}

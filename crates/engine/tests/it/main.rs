@@ -1,0 +1,12 @@
+//! Whole jobs against the test server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::large_futures,
+    reason = "a test that panics has failed, as it should, and runs only once"
+)]
+
+mod backup;
+mod faults;
+mod restore;
+mod setup;
+mod validate;
