@@ -1,1 +1,41 @@
-//! TBD
+//! The command-line tools `asbackup` and `asrestore`: flags in, a job of the engine, a report and an exit code out.
+//!
+//! Flags are in `args`, and `convert` makes the engine's configuration of them. `run` starts the job and waits for it;
+//! `report` and `exit` say how it ended. Environment, terminal and signals are dealt with here and nowhere below.
+
+mod args;
+mod console;
+mod convert;
+mod exit;
+mod failure;
+mod logging;
+mod number;
+mod progress;
+mod report;
+mod run;
+mod signal;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::Parser;
+
+/// Runs `asbackup` with these arguments, the program's name first, and returns its exit code.
+pub fn asbackup(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main::<args::Asbackup>(arguments, run::backup)
+}
+
+/// Runs `asrestore` with these arguments, the program's name first, and returns its exit code.
+pub fn asrestore(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main::<args::Asrestore>(arguments, run::restore)
+}
+
+fn main<A: Parser>(
+    arguments: impl IntoIterator<Item = OsString>,
+    run: impl FnOnce(A) -> exit::Exit,
+) -> ExitCode {
+    match args::parse(arguments) {
+        Ok(args) => run(args),
+        Err(answer) => answer.print(),
+    }
+    .into()
+}

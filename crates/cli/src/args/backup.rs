@@ -1,0 +1,48 @@
+//! What a backup is asked for.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, value_parser};
+
+use super::value::{milliseconds, pause_milliseconds};
+
+/// What a backup is asked for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Backup")]
+pub(crate) struct Backup {
+    /// Namespace to back up
+    #[arg(short, long)]
+    pub(crate) namespace: String,
+
+    /// Directory to write into; it is created if it doesn't exist, and must be empty
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) directory: PathBuf,
+
+    /// Scans and files at once, 1 to 1024
+    #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024), default_value_t = 1)]
+    pub(crate) parallel: u16,
+
+    /// Size from which on a file is closed and the next one begun, in MiB; 0: never
+    #[arg(short = 'F', long, value_name = "MIB", default_value_t = 250)]
+    pub(crate) file_limit: u64,
+
+    /// Write blob-like values as raw bytes, not as base64
+    #[arg(short = 'C', long)]
+    pub(crate) compact: bool,
+
+    /// Replace the backup files in the directory, once the new ones are complete; other files stay
+    #[arg(short, long)]
+    pub(crate) remove_files: bool,
+
+    /// How long a scan may stay silent, in ms
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    pub(crate) socket_timeout: Duration,
+
+    /// Retries of a scan since its last record
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(crate) max_retries: u32,
+
+    /// Pause before the first retry, in ms; each further one is twice as long, up to 10 s
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "100")]
+    pub(crate) sleep_between_retries: Duration,
+}

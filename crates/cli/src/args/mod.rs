@@ -1,0 +1,200 @@
+//! What the tools can be told: one struct per group of flags. Nothing here knows the engine.
+
+mod backup;
+mod connection;
+mod output;
+mod restore;
+mod value;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+};
+
+use clap::{Parser, error::ErrorKind};
+
+use crate::exit::Exit;
+
+pub(crate) use backup::Backup;
+pub(crate) use connection::Connection;
+pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
+pub(crate) use restore::Restore;
+
+/// Backs up a namespace of an Aerospike cluster into files.
+#[derive(Debug, Parser)]
+#[command(name = "asbackup", version, disable_help_flag = true, arg_required_else_help = true)]
+pub(crate) struct Asbackup {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) backup: Backup,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Restores a backup into an Aerospike cluster, or checks one without a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "asrestore", version, disable_help_flag = true, arg_required_else_help = true)]
+pub(crate) struct Asrestore {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) restore: Restore,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What is said instead of running: help, the version, or what is wrong with the arguments.
+#[derive(Debug)]
+pub(crate) struct Answer(clap::Error);
+
+/// Returns the arguments, whose first is the program's name.
+pub(crate) fn parse<A: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, Answer> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, word] = arguments.as_mut_slice()
+        && word == "help"
+    {
+        *word = "--help".into();
+    }
+    A::try_parse_from(arguments).map_err(Answer)
+}
+
+impl Answer {
+    /// Prints it: what was asked for to standard output, what is wrong to standard error.
+    pub(crate) fn print(&self) -> Exit {
+        let printed = match self.0.kind() {
+            // Not an error for us, and so not for standard error, which is where clap would print it.
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                write!(io::stdout(), "{}", self.0.render())
+            }
+            _ => self.0.print(),
+        };
+        // Whoever closed the pipe has read enough.
+        printed.ok();
+        self.exit()
+    }
+
+    fn exit(&self) -> Exit {
+        match self.0.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Exit::Success,
+            _ => Exit::Usage,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    const BACKUP: &str = "asbackup -n test -d out";
+    const RESTORE: &str = "asrestore -d in";
+
+    fn parse_line<A: Parser>(line: &str) -> Result<A, Answer> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    /// Checks that a line is refused with exit code 2, and that all of `words` are in the message.
+    #[track_caller]
+    fn check_refused<A: Parser + std::fmt::Debug>(line: &str, words: &[&str]) {
+        let answer = parse_line::<A>(line).expect_err(line);
+        let message = answer.0.to_string();
+        assert_eq!(answer.exit().code(), 2, "{line}: {message}");
+        for word in words {
+            assert!(message.contains(word), "{line}: {word:?} isn't in {message}");
+        }
+    }
+
+    #[test]
+    fn commands_are_consistent() {
+        Asbackup::command().debug_assert();
+        Asrestore::command().debug_assert();
+    }
+
+    #[test]
+    fn short_flags_are_those_of_absctl() {
+        let line = "asbackup -h a:1,b -h [::1]:7 -p 4000 -n ns -d dir -w 8 -F 10 -C -r -v";
+        let args: Asbackup = parse_line(line).unwrap();
+        assert_eq!(args.connection.host, ["a:1", "b", "[::1]:7"]);
+        assert_eq!((args.connection.port, args.backup.parallel, args.backup.file_limit), (4000, 8, 10));
+        assert!(args.backup.compact && args.backup.remove_files && args.output.verbose);
+        let args: Asrestore = parse_line("asrestore -h a -p 1 -n x,y -i file -w 3 -g -r -v").unwrap();
+        assert_eq!(args.restore.namespace.unwrap().to_string(), "x,y");
+        assert_eq!((args.restore.input.path().to_str(), args.restore.parallel), (Some("file"), Some(3)));
+        assert!(args.restore.rules.no_generation && args.restore.rules.replace);
+        assert!(parse_line::<Asrestore>("asrestore -d in -u").unwrap().restore.rules.unique);
+    }
+
+    #[test]
+    fn bad_backup_flags_are_refused_by_name() {
+        for (flags, words) in [
+            ("--sideways", &["--sideways"][..]),
+            ("-p 0", &["--port", "1..=65535"]),
+            ("-p 65536", &["--port", "1..=65535"]),
+            ("-w 0", &["--parallel", "1..=1024"]),
+            ("-w 1025", &["--parallel", "1..=1024"]),
+            ("-F -1", &["-1"]),
+            ("-F many", &["--file-limit"]),
+            ("--socket-timeout 0", &["--socket-timeout", "from 1 to 4294967295"]),
+            ("--max-retries x", &["--max-retries"]),
+            ("--sleep-between-retries 4294967296", &["--sleep-between-retries", "from 0 to"]),
+            ("--report yaml", &["--report", "text, json"]),
+            ("--log-level loud", &["--log-level", "debug, info, warn, error"]),
+            ("--color blue", &["--color", "auto, always, never"]),
+            ("stray", &["stray"]),
+        ] {
+            check_refused::<Asbackup>(&format!("{BACKUP} {flags}"), words);
+        }
+        check_refused::<Asbackup>("asbackup -n test", &["--directory"]);
+        check_refused::<Asbackup>("asbackup -d out", &["--namespace"]);
+    }
+
+    #[test]
+    fn bad_restore_flags_are_refused_by_name() {
+        for (flags, words) in [
+            ("-u -r", &["--unique", "--replace"][..]),
+            ("-i file", &["--input-file"]),
+            ("-n a,b,c", &["--namespace", "3 names"]),
+            ("-n a,", &["--namespace", "a name is empty"]),
+            ("--batch-size 0", &["--batch-size", "from 1 to 65535"]),
+            ("--max-async-batches 65536", &["--max-async-batches", "from 1 to 65535"]),
+            ("--total-timeout -5", &["-5"]),
+            ("--retry-base-interval x", &["--retry-base-interval", "from 0 to"]),
+            ("--retry-multiplier 0.5", &["--retry-multiplier", "from 1 to 100"]),
+            ("--retry-multiplier NaN", &["--retry-multiplier", "from 1 to 100"]),
+            ("--retry-max-attempts -1", &["-1"]),
+            ("-w 2000", &["--parallel", "1..=1024"]),
+        ] {
+            check_refused::<Asrestore>(&format!("{RESTORE} {flags}"), words);
+        }
+        check_refused::<Asrestore>("asrestore -n test", &["--directory", "--input-file"]);
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        for line in ["asbackup", "asbackup help", "asbackup -Z", "asbackup --help", "asbackup -V"] {
+            let answer = parse_line::<Asbackup>(line).unwrap_err();
+            assert_eq!(answer.exit(), Exit::Success, "{line}");
+        }
+        let version = parse_line::<Asrestore>("asrestore --version").unwrap_err();
+        assert_eq!(version.0.to_string(), concat!("asrestore ", env!("CARGO_PKG_VERSION"), "\n"));
+    }
+
+    #[test]
+    fn log_level_counts_alone_and_wins() {
+        for (flags, level) in [
+            ("--report text", LogLevel::Info),
+            ("-v", LogLevel::Debug),
+            ("--quiet", LogLevel::Warn),
+            ("--quiet -v", LogLevel::Debug),
+            ("-v --log-level error", LogLevel::Error),
+            ("--log-level debug", LogLevel::Debug),
+        ] {
+            let args: Asbackup = parse_line(&format!("{BACKUP} {flags}")).unwrap();
+            assert_eq!(args.output.level(), level, "{flags}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a restore, or a validation, is asked for.
+
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, value_parser};
+
+use super::value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds};
+
+/// What a restore, or a validation, is asked for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Restore")]
+pub(crate) struct Restore {
+    /// Namespace of the backup, and the one to write into if that is another: SOURCE[,TARGET]
+    #[arg(short, long, value_name = "NAMES", value_parser = namespaces)]
+    pub(crate) namespace: Option<Namespaces>,
+
+    #[command(flatten)]
+    pub(crate) input: Input,
+
+    /// Decode the whole backup and write nothing; needs no cluster
+    #[arg(long)]
+    pub(crate) validate: bool,
+
+    /// Files that are read at once, 1 to 1024; default: as many as there are CPUs
+    #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) parallel: Option<u16>,
+
+    /// Records in one batch, 1 to 65535; a batch also ends at 1 MiB
+    #[arg(long, value_name = "COUNT", value_parser = batch_limit, default_value = "128")]
+    pub(crate) batch_size: NonZeroUsize,
+
+    /// Batches under way at once, 1 to 65535
+    #[arg(long, value_name = "COUNT", value_parser = batch_limit, default_value = "32")]
+    pub(crate) max_async_batches: NonZeroUsize,
+
+    #[command(flatten)]
+    pub(crate) rules: Rules,
+
+    #[command(flatten)]
+    pub(crate) waits: Waits,
+}
+
+/// Where the backup lies.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Input {
+    /// Directory whose .asb files are read
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// One file to read
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) input_file: Option<PathBuf>,
+}
+
+impl Input {
+    /// Returns the path that was given.
+    pub(crate) fn path(&self) -> &Path {
+        let given = self.directory.as_deref().or(self.input_file.as_deref());
+        given.expect("the group of both is required")
+    }
+}
+
+/// When a record that exists already gives way.
+#[derive(Debug, Args)]
+pub(crate) struct Rules {
+    /// Write also if the existing record's generation is as high or higher
+    #[arg(short = 'g', long)]
+    pub(crate) no_generation: bool,
+
+    /// Leave existing records as they are
+    #[arg(short, long, conflicts_with = "replace")]
+    pub(crate) unique: bool,
+
+    /// Replace existing records as a whole: bins that the backup doesn't have go
+    #[arg(short, long)]
+    pub(crate) replace: bool,
+}
+
+/// How long writes wait, and how they are tried again.
+#[derive(Debug, Args)]
+pub(crate) struct Waits {
+    /// How long a write may stay silent, in ms
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    pub(crate) socket_timeout: Duration,
+
+    /// How long one attempt of a write may take in all, in ms
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    pub(crate) total_timeout: Duration,
+
+    /// Pause before the first retry of a write, in ms
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "1000")]
+    pub(crate) retry_base_interval: Duration,
+
+    /// Growth of the pauses from one retry to the next, 1 to 100; they end at 10 s
+    #[arg(long, value_name = "FACTOR", value_parser = multiplier, default_value = "2")]
+    pub(crate) retry_multiplier: f64,
+
+    /// Retries of one record; 0: none
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(crate) retry_max_attempts: u32,
+}

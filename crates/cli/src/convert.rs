@@ -1,0 +1,221 @@
+//! Flags to configurations of the engine: the one place that knows both.
+
+use std::{net::Ipv6Addr, num::NonZeroUsize, thread};
+
+use asbackup::{
+    BackupConfig, BatchLimits, ByteSize, ClusterConfig, ExistingFiles, ExistsRule, GenerationRule, Local,
+    Parallelism, Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules,
+};
+
+use crate::{
+    args::{Backup, Connection, Restore},
+    failure::Failure,
+};
+
+/// Connections to a node beside those that carry data: for information requests.
+const SPARE_CONNECTIONS: usize = 2;
+
+/// Returns how to reach the cluster with that many data connections.
+pub(crate) fn cluster(args: &Connection, data_connections: usize) -> Result<ClusterConfig, Failure> {
+    let seeds = args.host.iter().map(|text| seed(text, args.port)).collect::<Result<Vec<_>, _>>()?;
+    let mut config = ClusterConfig::new(seeds);
+    config.connections_per_node = config.connections_per_node.max(data_connections + SPARE_CONNECTIONS);
+    Ok(config)
+}
+
+fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
+    let seed = Seed::parse(text, port).map_err(|error| {
+        let hint = "--host takes host, host:port or [IPv6]:port, separated by commas";
+        Failure::usage(format!("{text:?} is no node"), hint).because(&error)
+    })?;
+    // The older tools take host:tls-name:port, which must not be looked up as if it were a name.
+    if seed.host.contains(':') && seed.host.parse::<Ipv6Addr>().is_err() {
+        let hint = "leave the TLS name out of --host: TLS isn't supported yet";
+        return Err(Failure::usage(format!("{text:?} is no node"), hint));
+    }
+    Ok(seed)
+}
+
+/// Returns what a backup is to do.
+pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
+    let mut config = BackupConfig::new(args.namespace.clone());
+    config.readers = parallelism(usize::from(args.parallel))?;
+    config.writers = config.readers;
+    config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
+    config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
+    config.existing = if args.remove_files { ExistingFiles::Replace } else { ExistingFiles::Refuse };
+    config.socket_timeout = args.socket_timeout;
+    config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
+    Ok(config)
+}
+
+/// Returns where a backup is written.
+pub(crate) fn target(args: &Backup) -> Local {
+    Local::directory(&args.directory)
+}
+
+/// Returns what a restore is to do.
+pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
+    let mut config = RestoreConfig::new();
+    config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
+    config.readers = parallelism(files_at_once(args))?;
+    config.batches = BatchLimits { rows: args.batch_size, in_flight: args.max_async_batches };
+    config.rules = rules(args);
+    config.socket_timeout = args.waits.socket_timeout;
+    config.total_timeout = args.waits.total_timeout;
+    config.retry = WriteRetry {
+        max_retries: args.waits.retry_max_attempts,
+        first_pause: args.waits.retry_base_interval,
+        multiplier: args.waits.retry_multiplier,
+    };
+    Ok(config)
+}
+
+/// Returns what a validation is to do.
+pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
+    let mut config = ValidateConfig::new();
+    config.readers = parallelism(files_at_once(args))?;
+    Ok(config)
+}
+
+/// Returns where a backup is read.
+pub(crate) fn source(args: &Restore) -> Local {
+    match &args.input.input_file {
+        Some(path) => Local::file(path),
+        None => Local::directory(args.input.path()),
+    }
+}
+
+/// Returns how many files are read at once.
+pub(crate) fn files_at_once(args: &Restore) -> usize {
+    let cpus = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    args.parallel.map_or_else(cpus, usize::from).min(Parallelism::MAX.count())
+}
+
+fn parallelism(count: usize) -> Result<Parallelism, Failure> {
+    Parallelism::new(count).map_err(|error| Failure::usage(error.to_string(), "change --parallel"))
+}
+
+fn rules(args: &Restore) -> WriteRules {
+    let exists = match (args.rules.unique, args.rules.replace) {
+        (true, _) => ExistsRule::CreateOnly,
+        (false, true) => ExistsRule::Replace,
+        (false, false) => ExistsRule::Update,
+    };
+    let generation = if args.rules.no_generation { GenerationRule::Ignore } else { GenerationRule::Newer };
+    WriteRules { exists, generation }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use asbackup::ErrorKind;
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Asbackup, Asrestore};
+
+    fn backup_config(flags: &str) -> BackupConfig {
+        let line = format!("asbackup -n test -d out{flags}");
+        backup(&Asbackup::try_parse_from(line.split(' ')).unwrap().backup).unwrap()
+    }
+
+    fn restore_config(flags: &str) -> RestoreConfig {
+        let line = format!("asrestore -d in -w 1{flags}");
+        restore(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_engine() {
+        assert_eq!(backup_config(""), BackupConfig::new("test"));
+        assert_eq!(restore_config(""), RestoreConfig::new());
+    }
+
+    /// Checks that a flag changes the configuration as expected, and nothing else.
+    #[track_caller]
+    fn check_backup(flags: &str, change: impl FnOnce(&mut BackupConfig)) {
+        let mut expected = BackupConfig::new("test");
+        change(&mut expected);
+        assert_eq!(backup_config(flags), expected, "{flags}");
+    }
+
+    #[test]
+    fn each_backup_flag_has_its_effect() {
+        check_backup(" --parallel 8", |config| {
+            config.readers = Parallelism::new(8).unwrap();
+            config.writers = Parallelism::new(8).unwrap();
+        });
+        check_backup(" --file-limit 3", |config| config.file_limit = Some(ByteSize(3 << 20)));
+        check_backup(" --file-limit 0", |config| config.file_limit = None);
+        check_backup(" --compact", |config| config.spelling = Spelling::Compact);
+        check_backup(" --remove-files", |config| config.existing = ExistingFiles::Replace);
+        check_backup(" --socket-timeout 7", |config| config.socket_timeout = Duration::from_millis(7));
+        check_backup(" --max-retries 3", |config| config.retry.max_retries = 3);
+        check_backup(" --sleep-between-retries 0", |config| config.retry.first_pause = Duration::ZERO);
+    }
+
+    #[track_caller]
+    fn check_restore(flags: &str, change: impl FnOnce(&mut RestoreConfig)) {
+        let mut expected = RestoreConfig::new();
+        change(&mut expected);
+        assert_eq!(restore_config(flags), expected, "{flags}");
+    }
+
+    #[test]
+    fn each_restore_flag_has_its_effect() {
+        let rename = |from: &str, to: &str| Some(Rename { from: from.to_owned(), to: to.to_owned() });
+        check_restore(" --namespace a,b", |config| config.rename = rename("a", "b"));
+        check_restore(" --namespace a", |config| config.rename = rename("a", "a"));
+        check_restore(" --batch-size 5", |config| config.batches.rows = NonZeroUsize::new(5).unwrap());
+        check_restore(" --max-async-batches 6", |config| {
+            config.batches.in_flight = NonZeroUsize::new(6).unwrap();
+        });
+        check_restore(" --no-generation", |config| config.rules.generation = GenerationRule::Ignore);
+        check_restore(" --unique", |config| config.rules.exists = ExistsRule::CreateOnly);
+        check_restore(" --replace", |config| config.rules.exists = ExistsRule::Replace);
+        check_restore(" --socket-timeout 7", |config| config.socket_timeout = Duration::from_millis(7));
+        check_restore(" --total-timeout 8", |config| config.total_timeout = Duration::from_millis(8));
+        check_restore(" --retry-base-interval 9", |config| {
+            config.retry.first_pause = Duration::from_millis(9);
+        });
+        check_restore(" --retry-multiplier 1.5", |config| config.retry.multiplier = 1.5);
+        check_restore(" --retry-max-attempts 0", |config| config.retry.max_retries = 0);
+    }
+
+    #[test]
+    fn files_are_read_by_all_cpus_unless_told_otherwise() {
+        let args = |line: &str| Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
+        let cpus = thread::available_parallelism().unwrap().get();
+        assert_eq!(validate(&args("asrestore -d in")).unwrap().readers.count(), cpus);
+        assert_eq!(validate(&args("asrestore -d in -w 5")).unwrap().readers.count(), 5);
+    }
+
+    #[test]
+    fn source_is_a_directory_or_a_file() {
+        let args = |line: &str| Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
+        assert_eq!(source(&args("asrestore -d in")), Local::directory("in"));
+        assert_eq!(source(&args("asrestore -i in")), Local::file("in"));
+    }
+
+    #[test]
+    fn seeds_take_the_port_that_they_lack() {
+        let args = |line: &str| Asbackup::try_parse_from(line.split(' ')).unwrap().connection;
+        let config = cluster(&args("asbackup -n test -d out -h a,b:1,[::1]:2 -p 7"), 8).unwrap();
+        let seeds: Vec<_> = config.seeds.iter().map(|seed| (seed.host.as_str(), seed.port)).collect();
+        assert_eq!(seeds, [("a", 7), ("b", 1), ("::1", 2)]);
+        for wrong in ["a,,b", "a:0", "a:tls-name:3000"] {
+            let failure = cluster(&args(&format!("asbackup -n test -d out -h {wrong}")), 1).unwrap_err();
+            assert_eq!(failure.kind, ErrorKind::Config, "{wrong}");
+            assert!(failure.lines().last().unwrap().contains("--host"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_stream_may_have_a_connection() {
+        let args = Asbackup::try_parse_from("asbackup -n test -d out".split(' ')).unwrap().connection;
+        for streams in [1, 1024] {
+            assert!(cluster(&args, streams).unwrap().connections_per_node > streams);
+        }
+    }
+}

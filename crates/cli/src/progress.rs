@@ -1,0 +1,156 @@
+//! Progress: how fast a job is, and when it may be over.
+
+use std::{collections::VecDeque, time::Duration};
+
+use asbackup::Progress;
+use serde::Serialize;
+
+use crate::number::{clock, grouped, mib};
+
+/// Rates are those of this long, so that they neither jump nor lag.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// What a job has done at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sample {
+    elapsed: Duration,
+    records: u64,
+    bytes: u64,
+    /// How much is done, from 0 to 1, if that is known.
+    share: Option<f64>,
+}
+
+/// How a job gets on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Reading {
+    percent: Option<f64>,
+    records: u64,
+    records_per_s: u64,
+    bytes: u64,
+    bytes_per_s: u64,
+    elapsed_s: u64,
+    remaining_s: Option<u64>,
+}
+
+/// Makes readings out of samples.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    samples: VecDeque<Sample>,
+}
+
+impl From<Progress> for Sample {
+    fn from(progress: Progress) -> Self {
+        Self {
+            elapsed: progress.elapsed,
+            records: progress.records_read,
+            bytes: progress.bytes_stored,
+            share: progress.share(),
+        }
+    }
+}
+
+impl Meter {
+    /// Takes the sample of this moment.
+    pub(crate) fn read(&mut self, sample: Sample) -> Reading {
+        // The oldest sample that is kept is the last one before the window, so that the window is always covered.
+        while self.samples.get(1).is_some_and(|second| second.elapsed + WINDOW <= sample.elapsed) {
+            self.samples.pop_front();
+        }
+        let zero = Sample { elapsed: Duration::ZERO, records: 0, bytes: 0, share: None };
+        let first = self.samples.front().copied().unwrap_or(zero);
+        self.samples.push_back(sample);
+        let per_s = |count| per_second(count, sample.elapsed.saturating_sub(first.elapsed));
+        Reading {
+            percent: sample.share.map(|share| (share * 1000.0).floor() / 10.0),
+            records: sample.records,
+            records_per_s: per_s(sample.records - first.records),
+            bytes: sample.bytes,
+            bytes_per_s: per_s(sample.bytes - first.bytes),
+            elapsed_s: sample.elapsed.as_secs(),
+            remaining_s: sample.share.and_then(|share| remaining_s(share, sample.elapsed)),
+        }
+    }
+}
+
+impl Reading {
+    /// Returns it as one line for people.
+    pub(crate) fn text(&self) -> String {
+        let percent = self.percent.map(|percent| format!("{percent:.1} %"));
+        let rest = self.remaining_s.map(|left| format!("{} left", clock(Duration::from_secs(left))));
+        let done = [
+            format!("{} records", grouped(self.records)),
+            format!("{} records/s", grouped(self.records_per_s)),
+            format!("{}/s", mib(self.bytes_per_s)),
+        ];
+        percent.into_iter().chain(done).chain(rest).collect::<Vec<_>>().join("  ")
+    }
+
+    /// Returns it as one line of JSON.
+    pub(crate) fn json(&self) -> String {
+        #[derive(Serialize)]
+        struct Event<'a> {
+            event: &'static str,
+            #[serde(flatten)]
+            reading: &'a Reading,
+        }
+        let event = Event { event: "progress", reading: self };
+        serde_json::to_string(&event).expect("it holds only numbers and fixed keys")
+    }
+}
+
+fn per_second(count: u64, time: Duration) -> u64 {
+    u64::try_from(u128::from(count) * 1000 / time.as_millis().max(1)).unwrap_or(u64::MAX)
+}
+
+/// Returns how long the rest takes at the average speed so far, if that can be told.
+fn remaining_s(share: f64, elapsed: Duration) -> Option<u64> {
+    let rest = (1.0 - share) / share;
+    Duration::try_from_secs_f64(elapsed.as_secs_f64() * rest).ok().map(|time| time.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(seconds: u64, records: u64, share: Option<f64>) -> Sample {
+        Sample { elapsed: Duration::from_secs(seconds), records, bytes: records << 20, share }
+    }
+
+    #[test]
+    fn rates_are_those_of_the_window() {
+        let mut meter = Meter::default();
+        let rates: Vec<u64> = [(2, 200), (4, 400), (10, 400), (14, 4400)]
+            .map(|(seconds, records)| meter.read(sample(seconds, records, None)).records_per_s)
+            .into();
+        assert_eq!(rates, [100, 100, 0, 400]);
+    }
+
+    #[test]
+    fn many_samples_are_not_kept() {
+        let mut meter = Meter::default();
+        for second in 0..1000 {
+            meter.read(sample(second, second, None));
+        }
+        assert!(meter.samples.len() <= 7, "{} samples", meter.samples.len());
+    }
+
+    #[test]
+    fn text_names_what_is_known() {
+        let known = Meter::default().read(sample(10, 1000, Some(0.25)));
+        assert_eq!(known.text(), "25.0 %  1,000 records  100 records/s  100.0 MiB/s  0:30 left");
+        let unknown = Meter::default().read(sample(10, 1000, None));
+        assert_eq!(unknown.text(), "1,000 records  100 records/s  100.0 MiB/s");
+    }
+
+    #[test]
+    fn json_is_one_event() {
+        let json = Meter::default().read(sample(10, 1000, Some(0.25))).json();
+        let expected = r#"{"event":"progress","percent":25.0,"records":1000,"records_per_s":100,"bytes":1048576000,"bytes_per_s":104857600,"elapsed_s":10,"remaining_s":30}"#;
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn nothing_done_yet_has_no_end() {
+        assert_eq!(Meter::default().read(sample(1, 0, Some(0.0))).remaining_s, None);
+    }
+}

@@ -1,0 +1,165 @@
+//! The report as text for people.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use asbackup::{BackupReport, Rates, RestoreReport, Span, Troubles, ValidateReport};
+
+use super::{Command, Ended, Summary};
+use crate::{
+    exit::{Exit, Tally},
+    number::{grouped, mib, seconds},
+};
+
+/// Returns the report: a headline, and below it what the job did, if there was one.
+pub(super) fn text<R: Summary>(ended: &Ended<R>, command: Command, exit: Exit) -> String {
+    let mut lines = vec![format!("{command} {}", exit.outcome())];
+    lines.extend(ended.report.iter().flat_map(|report| report.lines()));
+    lines.join("\n")
+}
+
+impl Summary for BackupReport {
+    fn tally(&self) -> Tally {
+        Tally { unaccounted: self.records.unaccounted, refused: self.records.failed, findings: 0 }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let records = &self.records;
+        let mut counts = Counts::of(&[("read", records.read), ("written", records.written)]);
+        counts.by_name("skipped", &records.skipped);
+        counts.more(&[("failed", records.failed), ("unfinished", records.unfinished)]);
+        let mut rows = Rows::default();
+        rows.add("namespace", self.namespace.clone());
+        rows.add("records", counts.text());
+        for (label, copied) in [("indexes", &self.indexes), ("UDF modules", &self.udfs)] {
+            rows.add(label, Counts::of(&[("read", copied.read), ("written", copied.written)]).text());
+        }
+        rows.add("files", files(self.target.files, self.bytes.stored, &self.target.path));
+        rows.named("inexact values", &self.inexact);
+        rows.troubles(&self.errors);
+        rows.end(&self.span, &self.rates, &self.warnings)
+    }
+}
+
+impl Summary for RestoreReport {
+    fn tally(&self) -> Tally {
+        let records: u64 = self.records.failed.values().sum();
+        let refused = records + self.indexes.failed + self.udfs.failed;
+        Tally { unaccounted: self.records.unaccounted, refused, findings: 0 }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let records = &self.records;
+        let mut counts = Counts::of(&[("read", records.read), ("inserted", records.inserted)]);
+        counts.more(&[
+            ("fresher", records.fresher),
+            ("existed", records.existed),
+            ("expired", records.expired),
+        ]);
+        counts.by_name("skipped", &records.skipped);
+        counts.by_name("failed", &records.failed);
+        counts.more(&[("unfinished", records.unfinished)]);
+        let mut indexes = Counts::of(&[("read", self.indexes.read), ("created", self.indexes.created)]);
+        indexes.more(&[("the same already", self.indexes.same), ("failed", self.indexes.failed)]);
+        let mut udfs = Counts::of(&[("read", self.udfs.read), ("created", self.udfs.created)]);
+        udfs.more(&[("failed", self.udfs.failed)]);
+        let mut rows = Rows::default();
+        if !self.namespace.is_empty() {
+            rows.add("namespace", self.namespace.clone());
+        }
+        rows.add("records", counts.text());
+        rows.add("indexes", indexes.text());
+        rows.add("UDF modules", udfs.text());
+        rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
+        rows.troubles(&self.errors);
+        rows.end(&self.span, &self.rates, &self.warnings)
+    }
+}
+
+impl Summary for ValidateReport {
+    fn tally(&self) -> Tally {
+        Tally { findings: self.findings.len(), ..Tally::default() }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut rows = Rows::default();
+        for (label, decoded) in
+            [("records", &self.records), ("indexes", &self.indexes), ("UDF modules", &self.udfs)]
+        {
+            rows.add(label, Counts::of(&[("read", decoded.read)]).text());
+        }
+        rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
+        let mut lines = rows.end(&self.span, &self.rates, &[]);
+        lines.extend(self.findings.iter().map(|found| found.message.clone()));
+        lines
+    }
+}
+
+/// Lines of a label and a text.
+#[derive(Default)]
+struct Rows(Vec<String>);
+
+impl Rows {
+    fn add(&mut self, label: &str, text: impl AsRef<str>) {
+        self.0.push(format!("  {label:<15} {}", text.as_ref()));
+    }
+
+    /// Adds counts by name, if there are any.
+    fn named(&mut self, label: &str, counts: &BTreeMap<&'static str, u64>) {
+        if !counts.is_empty() {
+            self.add(label, list(counts));
+        }
+    }
+
+    fn troubles(&mut self, troubles: &Troubles) {
+        self.named("retries", &troubles.retries);
+        if troubles.in_doubt_attempts > 0 {
+            let attempts = grouped(troubles.in_doubt_attempts);
+            let records = grouped(troubles.in_doubt_records);
+            self.add("in doubt", format!("{attempts} attempts, {records} records in the end"));
+        }
+    }
+
+    fn end(mut self, span: &Span, rates: &Rates, warnings: &[String]) -> Vec<String> {
+        let time = seconds(Duration::from_millis(span.duration_ms));
+        let (records, bytes) = (grouped(rates.records_per_s), mib(rates.stored_bytes_per_s));
+        self.add("time", format!("{time}, {records} records/s, {bytes}/s"));
+        self.0.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
+        self.0
+    }
+}
+
+/// Counts with their names, in one line.
+struct Counts(Vec<String>);
+
+impl Counts {
+    /// Returns counts that are shown also if they are 0.
+    fn of(counts: &[(&str, u64)]) -> Self {
+        Self(counts.iter().map(|(name, count)| format!("{} {name}", grouped(*count))).collect())
+    }
+
+    /// Adds those that aren't 0.
+    fn more(&mut self, counts: &[(&str, u64)]) {
+        let counts = counts.iter().filter(|(_, count)| *count > 0);
+        self.0.extend(counts.map(|(name, count)| format!("{} {name}", grouped(*count))));
+    }
+
+    /// Adds a sum and what it consists of, if it isn't 0.
+    fn by_name(&mut self, name: &str, counts: &BTreeMap<&'static str, u64>) {
+        if !counts.is_empty() {
+            let sum = grouped(counts.values().sum());
+            self.0.push(format!("{sum} {name} ({})", list(counts)));
+        }
+    }
+
+    fn text(&self) -> String {
+        self.0.join(", ")
+    }
+}
+
+fn list(counts: &BTreeMap<&'static str, u64>) -> String {
+    counts.iter().map(|(name, count)| format!("{name} {}", grouped(*count))).collect::<Vec<_>>().join(", ")
+}
+
+fn files(files: u64, bytes: u64, path: &str) -> String {
+    format!("{} with {} in {path}", grouped(files), mib(bytes))
+}

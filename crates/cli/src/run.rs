@@ -1,0 +1,179 @@
+//! The run of a command: from its flags to its exit.
+
+use std::{num::NonZeroUsize, thread, time::Duration};
+
+use asbackup::{Client, Cluster, ClusterConfig, ErrorKind, Job};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::{Instant, interval_at},
+};
+
+use crate::{
+    args::{Asbackup, Asrestore, Output},
+    console::Console,
+    convert,
+    exit::Exit,
+    failure::Failure,
+    logging,
+    progress::{Meter, Reading},
+    report::{self, Command, Ended, Known, Summary},
+    signal::{Signal, Signals},
+};
+
+/// Runs `asbackup`.
+pub(crate) fn backup(args: Asbackup) -> Exit {
+    let Asbackup { connection, backup, output } = &args;
+    let known = Known::new(Command::Backup, backup.namespace.clone(), &backup.directory);
+    let parallel = usize::from(backup.parallel);
+    command(&known, output, parallel, async |session| {
+        let config = convert::backup(backup)?;
+        let cluster = session.connect(convert::cluster(connection, parallel)?).await?;
+        session.wait(Client::new(cluster).backup(config, convert::target(backup))).await
+    })
+}
+
+/// Runs `asrestore`.
+pub(crate) fn restore(args: Asrestore) -> Exit {
+    if args.restore.validate { validate(&args) } else { write(&args) }
+}
+
+fn write(args: &Asrestore) -> Exit {
+    let Asrestore { connection, restore, output } = args;
+    let names = restore.namespace.as_ref().map_or_else(String::new, ToString::to_string);
+    let known = Known::new(Command::Restore, names, restore.input.path());
+    command(&known, output, convert::files_at_once(restore), async |session| {
+        let config = convert::restore(restore)?;
+        let batches = restore.max_async_batches.get();
+        let cluster = session.connect(convert::cluster(connection, batches)?).await?;
+        session.wait(Client::new(cluster).restore(config, convert::source(restore))).await
+    })
+}
+
+fn validate(args: &Asrestore) -> Exit {
+    let Asrestore { restore, output, .. } = args;
+    let known = Known::new(Command::Validate, String::new(), restore.input.path());
+    command(&known, output, convert::files_at_once(restore), async |session| {
+        let config = convert::validate(restore)?;
+        session.wait(asbackup::validate(config, convert::source(restore))).await
+    })
+}
+
+/// Does what all commands have in common around `run`.
+fn command<R: Summary>(
+    known: &Known,
+    output: &Output,
+    parallel: usize,
+    run: impl AsyncFnOnce(&mut Session<'_>) -> Result<Ended<R>, Failure>,
+) -> Exit {
+    let console = Console::new(output);
+    let ended = logging::install(output, &console).and_then(|()| runtime(parallel)).and_then(|runtime| {
+        let ended = runtime.block_on(async {
+            let mut session = Session::new(output, &console)?;
+            run(&mut session).await.or_else(|failure| Ok(session.failed(failure)))
+        });
+        // All tasks have ended, unless a second signal cut them short.
+        runtime.shutdown_background();
+        ended
+    });
+    console.clear();
+    let ended = ended.unwrap_or_else(Ended::failed);
+    report::deliver(ended, known, output, &console)
+}
+
+/// Returns a runtime for a job with that many files at once.
+fn runtime(parallel: usize) -> Result<Runtime, Failure> {
+    let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Builder::new_multi_thread()
+        .worker_threads(cpus.min(MOST_WORKERS))
+        .max_blocking_threads(parallel + SPARE_BLOCKING_THREADS)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(ErrorKind::Internal, "cannot start the runtime").because(&error))
+}
+
+/// Threads that wait for sockets and transcode. Four read faster than a disk or network takes it in.
+const MOST_WORKERS: usize = 4;
+/// Threads for short work beside the long-lived one of each file.
+const SPARE_BLOCKING_THREADS: usize = 16;
+/// No task recurses, so half of the usual stack is plenty.
+const STACK_BYTES: usize = 1 << 20;
+
+/// How often progress is told where there is no live line.
+const PLAIN_PERIOD: Duration = Duration::from_secs(10);
+/// How often the live line changes.
+const LIVE_PERIOD: Duration = Duration::from_millis(250);
+
+/// What the user sees of a job while it runs, and how the user ends it.
+struct Session<'a> {
+    output: &'a Output,
+    console: &'a Console,
+    signals: Signals,
+    /// The signal that came.
+    signal: Option<Signal>,
+}
+
+impl<'a> Session<'a> {
+    fn new(output: &'a Output, console: &'a Console) -> Result<Self, Failure> {
+        let signals = Signals::new().map_err(|error| {
+            Failure::new(ErrorKind::Internal, "cannot listen for signals").because(&error)
+        })?;
+        Ok(Self { output, console, signals, signal: None })
+    }
+
+    async fn connect(&mut self, config: ClusterConfig) -> Result<Cluster, Failure> {
+        tokio::select! {
+            biased;
+            signal = self.signals.next() => {
+                self.signal = Some(signal);
+                Err(Failure::cancelled("ended before the job began"))
+            }
+            cluster = Cluster::connect(config) => cluster.map_err(|error| Failure::connect(&error)),
+        }
+    }
+
+    /// Waits for a job, tells its progress, and cancels it if a signal comes.
+    async fn wait<R: Send + Sync + 'static>(&mut self, job: Job<R>) -> Result<Ended<R>, Failure> {
+        let period = if self.console.is_live() { LIVE_PERIOD } else { PLAIN_PERIOD };
+        let mut ticks = interval_at(Instant::now() + period, period);
+        let mut meter = Meter::default();
+        let mut ended = std::pin::pin!(job.wait());
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut ended => break result,
+                signal = self.signals.next() => {
+                    if self.signal.replace(signal).is_some() {
+                        return Err(Failure::cancelled("ended at once: files ending in .part may be left"));
+                    }
+                    self.say_stopping();
+                    job.cancel();
+                }
+                _ = ticks.tick() => self.show(&meter.read(job.progress().into())),
+            }
+        };
+        let failure = result.err().map(Failure::from);
+        Ok(Ended { report: job.report(), failure, signal: self.signal })
+    }
+
+    fn say_stopping(&self) {
+        self.console.line(if self.output.log_json {
+            r#"{"event":"stopping"}"#
+        } else {
+            "stopping: what is half done is finished or undone; a second signal ends at once"
+        });
+    }
+
+    fn show(&self, reading: &Reading) {
+        match (self.output.quiet, self.console.is_live(), self.output.log_json) {
+            (true, ..) => {}
+            (false, true, _) => self.console.show(reading.text()),
+            (false, false, true) => self.console.line(&reading.json()),
+            (false, false, false) => self.console.line(&format!("progress: {}", reading.text())),
+        }
+    }
+
+    fn failed<R>(&self, failure: Failure) -> Ended<R> {
+        Ended { signal: self.signal, ..Ended::failed(failure) }
+    }
+}

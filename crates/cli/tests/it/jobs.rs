@@ -1,0 +1,175 @@
+//! Whole jobs against the test server.
+
+use std::{fs, path::Path};
+
+use asbackup_codec::wire::ResultCode;
+use asbackup_model::{IndexKind, IndexedType, SecondaryIndex, UdfModule};
+use asbackup_testserver::{Command, Fault, FaultAction, SampleRecords, TestServer};
+use serde_json::json;
+
+use crate::tool::{Ran, asbackup, asrestore, run, without_times};
+
+const RECORDS: u64 = 1000;
+
+/// Returns a server whose namespace `test` holds records, an index and a UDF module, and whose namespace `copy` is
+/// empty.
+pub(crate) fn server() -> TestServer {
+    let server = TestServer::builder().namespace("test").namespace("copy").start().expect("it starts");
+    server.store().load("test", SampleRecords { count: RECORDS, record_bytes: 200 });
+    server.store().add_index(index("test", b"number"));
+    server.store().add_udf(UdfModule { name: b"count.lua".to_vec(), content: b"-- counts".to_vec() });
+    server
+}
+
+fn index(namespace: &str, bin: &[u8]) -> SecondaryIndex {
+    SecondaryIndex {
+        namespace: namespace.into(),
+        set: None,
+        name: b"by_number".to_vec(),
+        kind: IndexKind::Default,
+        bin: bin.to_vec(),
+        indexed: IndexedType::Numeric,
+        context: None,
+        expression: None,
+    }
+}
+
+/// Returns the flags that lead to a server.
+pub(crate) fn at(server: &TestServer) -> String {
+    format!("-h {}", server.address())
+}
+
+fn back_up(server: &TestServer, flags: &str, dir: &Path) -> Ran {
+    run(asbackup(), &format!("{} -n test -d {{}} --log-level error {flags}", at(server)), dir)
+}
+
+fn restore(server: &TestServer, flags: &str, dir: &Path) -> Ran {
+    run(asrestore(), &format!("{} -n test,copy -d {{}} --log-level error {flags}", at(server)), dir)
+}
+
+#[test]
+fn what_was_backed_up_is_restored() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let backup = back_up(&server, "-w 2 --report json", dir.path()).expect(0).report();
+    assert_eq!((&backup["command"], &backup["outcome"]), (&json!("backup"), &json!("complete")));
+    assert_eq!(backup["records"]["written"], RECORDS);
+    assert_eq!(backup["records"]["unaccounted"], 0);
+    assert_eq!(backup["indexes"], json!({"read": 1, "written": 1}));
+    assert_eq!(backup["udfs"], json!({"read": 1, "written": 1}));
+    assert_eq!((&backup["state_file"], &backup["error"]), (&json!(null), &json!(null)));
+    let restored = restore(&server, "--report json", dir.path()).expect(0).report();
+    assert_eq!((&restored["command"], &restored["namespace"]), (&json!("restore"), &json!("test,copy")));
+    assert_eq!(restored["records"]["inserted"], RECORDS);
+    assert_eq!(restored["indexes"]["created"], 1);
+    assert_eq!(server.store().record_count("copy"), RECORDS);
+    assert_eq!(server.store().indexes("copy"), [index("copy", b"number")]);
+}
+
+#[test]
+fn text_report_is_for_people() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let backup = back_up(&server, "", dir.path()).expect(0);
+    assert_eq!(backup.stdout, "");
+    let expected = "\
+backup complete
+  namespace       test
+  records         1,000 read, 1,000 written
+  indexes         1 read, 1 written
+  UDF modules     1 read, 1 written
+  files           2 with 0.2 MiB in DIR
+  time";
+    assert_eq!(without_times(&backup.stderr, dir.path()), expected);
+    let expected = "\
+restore complete
+  namespace       test,copy
+  records         1,000 read, 1,000 inserted
+  indexes         1 read, 1 created
+  UDF modules     1 read, 1 created
+  files           2 with 0.2 MiB in DIR
+  time";
+    assert_eq!(without_times(&restore(&server, "", dir.path()).expect(0).stderr, dir.path()), expected);
+    let again = restore(&server, "--unique", dir.path()).expect(0);
+    again.says(&["1,000 read, 0 inserted, 1,000 existed", "1 read, 0 created, 1 the same already"]);
+}
+
+#[test]
+fn unknown_namespace_is_2() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let flags = format!("{} -n nowhere -d {{}}/out", at(&server));
+    let ran = run(asbackup(), &flags, dir.path()).expect(2);
+    ran.says(&["error: the cluster has no namespace \"nowhere\"", "hint: ", "--namespace"]);
+    back_up(&server, "", dir.path()).expect(0);
+    run(asrestore(), &format!("{} -n test,nowhere -d {{}}", at(&server)), dir.path()).expect(2);
+}
+
+#[test]
+fn target_that_holds_files_is_2_unless_they_may_be_removed() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    fs::write(dir.path().join("notes.txt"), "mine").unwrap();
+    fs::write(dir.path().join("0_old_7.asb"), "old").unwrap();
+    back_up(&server, "", dir.path()).expect(2).says(&["isn't empty", "--remove-files"]);
+    back_up(&server, "--remove-files", dir.path()).expect(0);
+    assert!(dir.path().join("notes.txt").exists() && !dir.path().join("0_old_7.asb").exists());
+}
+
+#[test]
+fn damaged_backup_ends_a_restore_with_4_and_its_place() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    fs::write(dir.path().join("0_test_1.asb"), "Version 3.1\n? what is this\n").unwrap();
+    let ran = restore(&server, "--report json", dir.path()).expect(4);
+    let report = ran.report();
+    assert_eq!(report["outcome"], "damaged");
+    let error = &report["error"];
+    assert_eq!((&error["kind"], &error["file"]), (&json!("Format"), &json!("0_test_1.asb")));
+    assert_eq!((&error["line"], &error["byte"]), (&json!(2), &json!(12)));
+    ran.says(&["error: 0_test_1.asb is damaged", "  at: file 0_test_1.asb, line 2, byte 12", "--validate"]);
+}
+
+#[test]
+fn refused_record_is_3_and_named() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    back_up(&server, "", dir.path()).expect(0);
+    let refuse = FaultAction::FailRows { rows: 1, code: ResultCode::RECORD_TOO_BIG };
+    server.faults().add(Fault::new(Command::Batch, refuse));
+    let report = restore(&server, "--report json", dir.path()).expect(3).report();
+    assert_eq!((&report["outcome"], &report["error"]["kind"]), (&json!("partial"), &json!("Refused")));
+    assert_eq!(report["error"]["code"], 13);
+    assert_eq!(report["error"]["digest"].as_str().map(str::len), Some(40));
+    assert_eq!(report["records"]["failed"], json!({"record_too_big": 1}));
+}
+
+#[test]
+fn index_that_is_refused_is_3_although_the_job_went_on() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    back_up(&server, "", dir.path()).expect(0);
+    server.store().add_index(index("copy", b"other"));
+    let ran = restore(&server, "--report json", dir.path()).expect(3);
+    let report = ran.report();
+    assert_eq!((&report["outcome"], &report["error"]), (&json!("partial"), &json!(null)));
+    assert_eq!((&report["indexes"]["failed"], &report["records"]["inserted"]), (&json!(1), &json!(RECORDS)));
+    restore(&server, "-g", dir.path()).expect(3).says(&["warning: index by_number"]);
+}
+
+#[test]
+fn lost_cluster_is_1() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    server.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(100));
+    let ran = back_up(&server, "--max-retries 2 --sleep-between-retries 0 --report json", dir.path());
+    let report = ran.expect(1).report();
+    assert_eq!((&report["outcome"], &report["error"]["kind"]), (&json!("failed"), &json!("Scan")));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn logs_go_where_the_flags_say() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let back_up = |target: &str, flags: &str| {
+        let flags = format!("{} -n test -d {{}}/{target} {flags}", at(&server));
+        run(asbackup(), &flags, dir.path()).expect(0).stderr
+    };
+    assert!(back_up("a", "").contains("backup planned"));
+    assert!(!back_up("b", "--log-level warn").contains("backup planned"));
+    let stderr = back_up("c", "--log-file {}/log");
+    assert!(stderr.starts_with("backup complete"), "{stderr}");
+    assert!(fs::read_to_string(dir.path().join("log")).unwrap().contains("backup planned"));
+}
