@@ -1,0 +1,152 @@
+//! The records that are measured.
+
+use std::fmt;
+
+use asbackup_model::{
+    BinSlot, BytesType, Digest, RecordLayout, RecordView, Span, UserKey, ValueSlot, VoidTime,
+};
+use asbackup_testserver::TestServer;
+use clap::ValueEnum;
+use fastrand::Rng;
+
+/// How large the records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Size {
+    /// 60 B of values.
+    #[value(name = "60")]
+    Small,
+    /// 405 B as a scan sends the whole record.
+    #[value(name = "400")]
+    Medium,
+    /// 50,000 B of values.
+    #[value(name = "50k")]
+    Large,
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Small => "60B",
+            Self::Medium => "400B",
+            Self::Large => "50KB",
+        })
+    }
+}
+
+impl Size {
+    /// Returns how many records there are if there are `base` small ones.
+    pub(crate) fn records(self, base: u64) -> u64 {
+        match self {
+            Self::Small | Self::Medium => base,
+            Self::Large => base / 50,
+        }
+    }
+
+    fn values(self) -> &'static [Kind] {
+        use Kind::{Blob, Float, Integer, List, String};
+        match self {
+            Self::Small => &[Integer, Float, String(44)],
+            Self::Medium => &[Integer, Float, String(100), Blob(100), List(68)],
+            Self::Large => &[Integer, String(20_000), Blob(29_992)],
+        }
+    }
+}
+
+/// The type of a bin, and the bytes of its value where the type doesn't say them.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Integer,
+    Float,
+    String(u32),
+    Blob(u32),
+    List(u32),
+}
+
+/// Fills the namespace; the same numbers give the same records.
+pub(crate) fn load(server: &TestServer, namespace: &str, size: Size, records: u64) {
+    let mut builder = Builder::new(namespace);
+    for number in 0..records {
+        let view = builder.record(size, i64::try_from(number).expect("fewer than 2^63 records"));
+        server.store().put(&view);
+    }
+}
+
+/// Builds one record after the other in the same buffers.
+struct Builder {
+    random: Rng,
+    /// Letters and digits.
+    text: Vec<u8>,
+    /// Any bytes.
+    noise: Vec<u8>,
+    input: Vec<u8>,
+    layout: RecordLayout,
+    namespace: Vec<u8>,
+}
+
+impl Builder {
+    fn new(namespace: &str) -> Self {
+        let mut random = Rng::with_seed(1);
+        let text = std::iter::repeat_with(|| random.alphanumeric() as u8).take(POOL_BYTES).collect();
+        let noise = std::iter::repeat_with(|| random.u8(..)).take(POOL_BYTES).collect();
+        let namespace = namespace.as_bytes().to_vec();
+        Self { random, text, noise, input: Vec::new(), layout: RecordLayout::new(), namespace }
+    }
+
+    fn record(&mut self, size: Size, number: i64) -> RecordView<'_> {
+        self.input.clear();
+        self.layout.clear();
+        self.layout.namespace = push(&mut self.input, &self.namespace);
+        self.layout.set = Some(push(&mut self.input, SET));
+        self.layout.digest = Digest::compute(SET, &UserKey::Integer(number));
+        self.layout.generation = 1;
+        self.layout.void_time = VoidTime::NEVER;
+        for (kind, name) in size.values().iter().zip(NAMES) {
+            let name = push(&mut self.input, name);
+            let value = self.value(*kind);
+            self.layout.bins.push(BinSlot { name, value });
+        }
+        self.layout.view(&self.input)
+    }
+
+    fn value(&mut self, kind: Kind) -> ValueSlot {
+        match kind {
+            Kind::Integer => ValueSlot::Integer(self.random.i64(..)),
+            Kind::Float => ValueSlot::Float(self.random.f64() * 1e6),
+            Kind::String(len) => {
+                let text = pick(&mut self.random, &self.text, len);
+                ValueSlot::String(push(&mut self.input, text))
+            }
+            Kind::Blob(len) => {
+                let noise = pick(&mut self.random, &self.noise, len);
+                ValueSlot::Bytes(BytesType::Blob, push(&mut self.input, noise))
+            }
+            Kind::List(len) => {
+                let items = u16::try_from(len - 3).expect("the lists above are short");
+                let [high, low] = items.to_be_bytes();
+                let mut list = vec![MSGPACK_ARRAY_16, high, low];
+                list.extend(std::iter::repeat_with(|| self.random.u8(..0x80)).take(items.into()));
+                ValueSlot::Bytes(BytesType::List, push(&mut self.input, &list))
+            }
+        }
+    }
+}
+
+fn pick<'a>(random: &mut Rng, pool: &'a [u8], len: u32) -> &'a [u8] {
+    let len = len as usize;
+    let start = random.usize(..pool.len() - len);
+    &pool[start..start + len]
+}
+
+fn push(input: &mut Vec<u8>, bytes: &[u8]) -> Span {
+    let start = u32::try_from(input.len()).expect("a record is far below 4 GiB");
+    let len = u32::try_from(bytes.len()).expect("a record is far below 4 GiB");
+    input.extend_from_slice(bytes);
+    Span::Input { start, len }
+}
+
+const SET: &[u8] = b"bench";
+const NAMES: [&[u8]; 5] = [b"b-0", b"b-1", b"b-2", b"b-3", b"b-4"];
+const POOL_BYTES: usize = 256 * 1024;
+
+/// Begins an array whose number of items follows in 16 bits; items below 0x80 are one byte each.
+const MSGPACK_ARRAY_16: u8 = 0xdc;

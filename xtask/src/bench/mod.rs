@@ -1,0 +1,176 @@
+//! `bench`: our tools and backup-go in turn, on the same server and the same data.
+//!
+//! The server runs in this process, so its work isn't counted as the client's. It is loaded once per record size.
+
+mod data;
+mod table;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use asbackup_testserver::TestServer;
+use clap::ValueEnum;
+
+use crate::bench::data::Size;
+use crate::bench::table::Case;
+use crate::measure::Usage;
+use crate::process;
+use crate::tools::{Job, Place, Side, Spelling, Tools, records_written};
+use crate::workspace::Workspace;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How often each side does each job.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Number of records of 60 and 400 B; of those of 50 KB there are a fiftieth of it.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(50..))]
+    records: u64,
+    /// Only these record sizes.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["60", "400", "50k"])]
+    only: Vec<Size>,
+    /// Only these jobs.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["backup", "restore"])]
+    jobs: Vec<JobKind>,
+    /// With these numbers of streams.
+    #[arg(long, value_delimiter = ',', default_values = ["1", "8"])]
+    parallel: Vec<u16>,
+    /// Ends with an error if a target is missed.
+    #[arg(long)]
+    check: bool,
+    /// Leaves the backups in the target folder.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// The jobs that are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum JobKind {
+    Backup,
+    Restore,
+}
+
+/// Measures what `args` ask for and prints the table.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    if cfg!(debug_assertions) {
+        // The server would slow both sides down: the same command again, with optimisations.
+        workspace.build_programs()?;
+        return process::run(Command::new(workspace.program("asbackup-xtask")).args(env::args_os().skip(1)));
+    }
+    let bench = Bench { tools: Tools::build(workspace)?, folder: workspace.target("bench"), args };
+    let cases = bench.run()?;
+    table::print(&cases);
+    let missed: usize = cases.iter().map(|case| case.missed().len()).sum();
+    if args.check && missed > 0 {
+        bail!("{missed} targets missed");
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    tools: Tools,
+    folder: PathBuf,
+    args: &'a Args,
+}
+
+impl Bench<'_> {
+    fn run(&self) -> Result<Vec<Case>> {
+        remove(&self.folder)?;
+        let mut cases = Vec::new();
+        for &size in &self.args.only {
+            cases.extend(self.measure_size(size)?);
+        }
+        if !self.args.keep {
+            remove(&self.folder)?;
+        }
+        Ok(cases)
+    }
+
+    fn measure_size(&self, size: Size) -> Result<Vec<Case>> {
+        let records = size.records(self.args.records);
+        let server = TestServer::builder().namespace(SOURCE).namespace(TARGET).start()?;
+        data::load(&server, SOURCE, size, records);
+
+        // Both sides restore the files that backup-go wrote.
+        let input = self.folder.join(format!("{size}-input"));
+        let place = Place { server: server.address(), directory: &input, parallel: INPUT_FILES };
+        let report = process::json_line(&mut self.tools.command(Side::BackupGo, BACKUP, place))?;
+        let stored = report.pointer("/counters/bytes_written").and_then(|bytes| bytes.as_u64());
+        // What is still to be written back would slow down whoever comes first.
+        process::run(&mut Command::new("sync"))?;
+        println!("{size}: {records} records, {} bytes of ASB each", stored.unwrap_or_default() / records);
+
+        let mut cases = Vec::new();
+        for &kind in &self.args.jobs {
+            for &parallel in &self.args.parallel {
+                cases.push(self.measure_case(&server, Case::new(size, kind, parallel, records), &input)?);
+            }
+        }
+        Ok(cases)
+    }
+
+    fn measure_case(&self, server: &TestServer, mut case: Case, input: &Path) -> Result<Case> {
+        for round in 0..self.args.rounds {
+            // Who goes first changes, so that neither side always finds warm caches.
+            let mut sides = [Side::Ours, Side::BackupGo];
+            sides.rotate_left(round as usize % 2);
+            for side in sides {
+                let usage = self.measure(server, &case, side, input)?;
+                case.add(side, usage);
+            }
+        }
+        println!("{case}");
+        Ok(case)
+    }
+
+    fn measure(&self, server: &TestServer, case: &Case, side: Side, input: &Path) -> Result<Usage> {
+        let output = self.folder.join(format!("{}-{side}-{}", case.size, case.parallel));
+        let (job, directory) = match case.kind {
+            JobKind::Backup => {
+                remove(&output)?;
+                (BACKUP, &*output)
+            }
+            JobKind::Restore => {
+                server.store().truncate(TARGET);
+                (RESTORE, input)
+            }
+        };
+        let place = Place { server: server.address(), directory, parallel: case.parallel };
+        let lines = process::json_lines(&mut measured(&self.tools.command(side, job, place))?)?;
+        let [report, usage] = &lines[..] else {
+            bail!("{side} printed {} lines instead of a report", lines.len() - 1);
+        };
+        let written = records_written(side, job, report)?;
+        ensure!(written == case.records, "{side} wrote {written} of {} records: {report}", case.records);
+        if case.kind == JobKind::Backup && !self.args.keep {
+            remove(&output)?;
+        }
+        Ok(serde_json::from_value(usage.clone())?)
+    }
+}
+
+/// Returns a call of this program that runs `command` and prints what it used after its report.
+fn measured(command: &Command) -> Result<Command> {
+    let mut measured = Command::new(env::current_exe()?);
+    measured.arg("measure").arg(command.get_program()).args(command.get_args());
+    Ok(measured)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+const SOURCE: &str = "test";
+const TARGET: &str = "copy";
+const BACKUP: Job<'_> = Job::Backup { namespace: SOURCE, spelling: Spelling::Base64 };
+const RESTORE: Job<'_> = Job::Restore { namespaces: "test,copy" };
+
+/// Files that a restore reads: as many as the largest number of streams.
+const INPUT_FILES: u16 = 8;
