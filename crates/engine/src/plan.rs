@@ -30,7 +30,7 @@ pub(crate) async fn plan_backup(
     target: &Local,
 ) -> Result<BackupPlan, Error> {
     check_namespace_name(&config.namespace)?;
-    check_namespace(cluster, &config.namespace).await?;
+    check_namespace(cluster, config.namespace.as_bytes()).await?;
     let files = {
         let target = target.clone();
         blocking(move || target.prepare().and_then(|()| target.list())).await??
@@ -61,7 +61,7 @@ pub(crate) async fn plan_backup(
 /// Checks a restore's configuration.
 pub(crate) async fn plan_restore(cluster: &Cluster, config: &RestoreConfig) -> Result<(), Error> {
     if let Some(rename) = &config.rename {
-        check_namespace(cluster, &rename.to).await?;
+        check_namespace(cluster, rename.to.as_bytes()).await?;
     }
     tracing::info!(
         readers = config.readers.count(),
@@ -79,11 +79,12 @@ fn check_namespace_name(namespace: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn check_namespace(cluster: &Cluster, namespace: &str) -> Result<(), Error> {
-    if cluster.has_namespace(namespace.as_bytes()).await.map_err(crate::connect_error)? {
+/// Checks that the cluster has a namespace.
+pub(crate) async fn check_namespace(cluster: &Cluster, namespace: &[u8]) -> Result<(), Error> {
+    if cluster.has_namespace(namespace).await.map_err(crate::connect_error)? {
         return Ok(());
     }
-    let message = format!("the cluster has no namespace {namespace:?}");
+    let message = format!("the cluster has no namespace {:?}", String::from_utf8_lossy(namespace));
     Err(Error::of(ErrorKind::Config, message).hint("name another one with --namespace").build())
 }
 

@@ -16,6 +16,7 @@ use crate::{
     config::{BatchLimits, WriteRetry},
     job::JobContext,
     pipeline::{Spare, Tasks},
+    plan::check_namespace,
 };
 
 /// Size from which on a batch is sent, however few rows it has.
@@ -110,7 +111,7 @@ impl Dealer {
     async fn deal(&mut self, block: &RowBlock) -> Result<(), Error> {
         if block.namespace != self.namespace {
             self.flush().await?;
-            self.namespace.clone_from(&block.namespace);
+            self.begin_namespace(&block.namespace).await?;
         }
         // Rows dealt by a map that has changed are refused by the node, and dealt again by the new one.
         let map = self.writer.cluster.partition_map(&self.namespace);
@@ -124,6 +125,14 @@ impl Dealer {
             }
             self.open.batch(owner, &self.writer).push(bytes, row.void_time);
         }
+        Ok(())
+    }
+
+    /// A namespace that the cluster doesn't have would look like partitions that wait for an owner.
+    async fn begin_namespace(&mut self, namespace: &[u8]) -> Result<(), Error> {
+        let check = check_namespace(&self.writer.cluster, namespace);
+        self.writer.job.or_cancelled(check).await??;
+        self.namespace = namespace.to_vec();
         Ok(())
     }
 

@@ -74,6 +74,16 @@ async fn unknown_target_namespace_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn namespace_of_the_backup_that_the_cluster_lacks_is_refused() {
+    let into = TestServer::builder().namespace("other").start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    one_record(directory.path(), 0, &["- I a 1\n"]);
+    let error = failure(&restore(&into, directory.path(), restore_config()).await).await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.to_string(), r#"the cluster has no namespace "test""#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn directory_without_backup_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("notes.txt"), "mine").unwrap();
