@@ -1,0 +1,176 @@
+//! Rows into a cluster, second half: a batch is written, and tried again row by row until each has its final answer.
+
+use std::{sync::Arc, time::Duration};
+
+use asbackup_cluster::{Batch, Node, ResultClass, RowResult, class};
+use asbackup_codec::wire::{ResultCode, row_digest};
+use asbackup_model::Digest;
+
+use super::cluster::{Dealt, Writer};
+use crate::{Error, ErrorKind};
+
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// One batch on its way, until each of its rows has its final answer.
+pub(super) struct Write {
+    pub(super) writer: Arc<Writer>,
+    pub(super) namespace: Vec<u8>,
+}
+
+/// Rows that have to be tried again, and why.
+#[derive(Default)]
+struct Left {
+    rows: Batch,
+    in_doubt: u64,
+    reason: &'static str,
+    cause: Option<asbackup_cluster::Error>,
+}
+
+impl Write {
+    pub(super) async fn run(self, owner: Option<Node>, batch: Batch) -> Result<(), Error> {
+        let mut parts = Dealt(vec![(owner, batch)]);
+        let mut pause = self.writer.retry.first_pause;
+        let mut retries = 0;
+        loop {
+            let left = self.attempt_all(parts).await?;
+            if left.rows.is_empty() {
+                return Ok(());
+            }
+            if retries == self.writer.retry.max_retries {
+                return Err(self.give_up(left));
+            }
+            retries += 1;
+            self.writer.job.counters.retries.add(left.reason, left.rows.len() as u64);
+            // Up to a tenth less or more, so that batches that failed together don't come back together.
+            let sleep = tokio::time::sleep(pause.mul_f64(0.9 + 0.2 * fastrand::f64()));
+            self.writer.job.or_cancelled(sleep).await?;
+            pause = pause.mul_f64(self.writer.retry.multiplier).min(LONGEST_PAUSE);
+            parts = self.deal_again(&left.rows).await;
+        }
+    }
+
+    async fn attempt_all(&self, parts: Dealt) -> Result<Left, Error> {
+        let mut left = Left::default();
+        for (owner, mut batch) in parts.0 {
+            self.attempt(owner.as_ref(), &mut batch, &mut left).await?;
+            self.writer.keep_batch(batch);
+        }
+        Ok(left)
+    }
+
+    /// Writes each row once, counts the final answers, and puts the other rows into `left`.
+    async fn attempt(&self, owner: Option<&Node>, batch: &mut Batch, left: &mut Left) -> Result<(), Error> {
+        let Some(node) = owner else {
+            left.reason = "no_owner";
+            batch.rows().for_each(|(row, void_time, _)| left.rows.push(row, void_time));
+            return Ok(());
+        };
+        let now_unix_s = self.writer.clock.unix_s();
+        let write = node.write_batch(batch, &self.writer.deadlines, now_unix_s);
+        // What is under way when the job is cancelled stays without a final answer.
+        if let Err(error) = self.writer.job.or_cancelled(write).await? {
+            left.reason = error.reason();
+            left.cause = Some(error);
+        }
+        match self.settle(batch, left) {
+            None => Ok(()),
+            Some((code, digest)) => Err(refused(code, digest, node)),
+        }
+    }
+
+    /// Counts the final answers of a batch. Returns the first row that ends the job, if one does.
+    fn settle(&self, batch: &Batch, left: &mut Left) -> Option<(ResultCode, Digest)> {
+        let counters = &self.writer.job.counters;
+        let (mut inserted, mut fresher, mut existed, mut in_doubt_rows, mut ending) = (0, 0, 0, 0, None);
+        for (row, void_time, result) in batch.rows() {
+            match result {
+                RowResult::Answered(ResultCode::OK) => inserted += 1,
+                RowResult::Answered(ResultCode::GENERATION) => fresher += 1,
+                RowResult::Answered(ResultCode::EXISTS) => existed += 1,
+                RowResult::Answered(code) if class(code) == ResultClass::Transient => {
+                    left.reason = code.name();
+                    left.rows.push(row, void_time);
+                }
+                RowResult::Answered(code) => {
+                    counters.failed.add(code.name(), 1);
+                    ending = ending.or(Some((code, row_digest(row))));
+                }
+                RowResult::Unanswered { in_doubt } => {
+                    in_doubt_rows += u64::from(in_doubt);
+                    left.rows.push(row, void_time);
+                }
+            }
+        }
+        counters.inserted.add(inserted);
+        counters.fresher.add(fresher);
+        counters.existed.add(existed);
+        counters.in_doubt_attempts.add(in_doubt_rows);
+        left.in_doubt += in_doubt_rows;
+        ending
+    }
+
+    /// Deals rows anew, by a map of the partitions that was asked for again.
+    async fn deal_again(&self, rows: &Batch) -> Dealt {
+        if let Err(error) = self.writer.cluster.refresh().await {
+            // The rows are tried with the old map: if that fails too, their own error says more than this one.
+            tracing::debug!(error = &error as &dyn std::error::Error, "cannot refresh the partition map");
+        }
+        let map = self.writer.cluster.partition_map(&self.namespace);
+        let mut parts = Dealt::default();
+        for (row, void_time, _) in rows.rows() {
+            let owner = map.owner(row_digest(row).partition());
+            parts.batch(owner, &self.writer).push(row, void_time);
+        }
+        parts
+    }
+
+    fn give_up(&self, left: Left) -> Error {
+        let counters = &self.writer.job.counters;
+        counters.failed.add(left.reason, left.rows.len() as u64);
+        counters.in_doubt_records.add(left.in_doubt);
+        let retries = self.writer.retry.max_retries;
+        let message = format!(
+            "{} records have no final answer after {retries} retries ({})",
+            left.rows.len(),
+            left.reason
+        );
+        let error = Error::of(ErrorKind::Refused, message).hint(
+            "restore once more when the cluster is well: records that are there already are left as they are",
+        );
+        match left.cause {
+            Some(cause) => error.source(cause).build(),
+            None => error.build(),
+        }
+    }
+}
+
+/// Returns the error of a row that ends the job.
+fn refused(code: ResultCode, digest: Digest, node: &Node) -> Error {
+    let (kind, message) = match class(code) {
+        ResultClass::JobFatal => (ErrorKind::Write, format!("the server takes no more records: {code}")),
+        _ => (ErrorKind::Refused, format!("the server refused record {digest}: {code}")),
+    };
+    let error = Error::of(kind, message).place(|place| {
+        place.code = Some(code.0);
+        place.digest = Some(digest.to_string());
+        place.node = Some(node.name().to_owned());
+    });
+    match hint(code) {
+        Some(hint) => error.hint(hint).build(),
+        None => error.build(),
+    }
+}
+
+fn hint(code: ResultCode) -> Option<&'static str> {
+    match code {
+        ResultCode::BATCH_TOO_LARGE => Some("lower --batch-size, or raise batch-max-requests on the server"),
+        ResultCode::FORBIDDEN => Some(
+            "records with a time to live are refused while the namespace has nsup-period 0: set it on the server",
+        ),
+        ResultCode::OUT_OF_SPACE => {
+            Some("free memory or disk on the cluster: its namespace is full or has stopped writes")
+        }
+        _ => None,
+    }
+}
