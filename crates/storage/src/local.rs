@@ -145,10 +145,17 @@ impl Local {
         let mut files = Vec::new();
         for entry in entries {
             let entry = entry.map_err(Error::new(Action::List, &self.path))?;
-            let metadata = entry.metadata().map_err(Error::new(Action::List, entry.path()))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            if metadata.is_file() {
-                files.push(StoredFile { name, bytes: metadata.len() });
+            match fs::metadata(entry.path()) {
+                Ok(metadata) if metadata.is_file() => files.push(StoredFile { name, bytes: metadata.len() }),
+                Ok(_) => {}
+                // A link to nothing is listed, so that whoever reads it is told; what was removed just now isn't.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                        files.push(StoredFile { name, bytes: 0 });
+                    }
+                }
+                Err(error) => return Err(Error::new(Action::List, entry.path())(error)),
             }
         }
         files.sort();
@@ -265,6 +272,21 @@ mod tests {
         local.remove("x.asb").unwrap();
         local.remove("x.asb").unwrap();
         assert!(names(&local).is_empty());
+    }
+
+    #[test]
+    fn links_are_listed_like_files_and_never_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("x"), "abc").unwrap();
+        let link = |to: PathBuf, name| std::os::unix::fs::symlink(to, directory.path().join(name)).unwrap();
+        link(elsewhere.path().join("x"), "file.asb");
+        link(elsewhere.path().join("gone"), "lost.asb");
+        link(elsewhere.path().to_owned(), "directory.asb");
+        let local = Local::directory(directory.path());
+        let file = |name: &str, bytes| StoredFile { name: name.into(), bytes };
+        assert_eq!(local.list().unwrap(), [file("file.asb", 3), file("lost.asb", 0)]);
+        assert_eq!(local.read("lost.asb").unwrap_err().action, Action::Read);
     }
 
     #[test]
