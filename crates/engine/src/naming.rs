@@ -30,7 +30,8 @@ pub(crate) fn is_metadata(name: &str) -> bool {
 pub(crate) fn number(name: &str) -> Option<u64> {
     let stem = name.strip_suffix(".part").unwrap_or(name).strip_suffix(".asb")?;
     let stem = stem.rsplit_once('(').map_or(stem, |(stem, _resumed)| stem);
-    stem.rsplit_once('_')?.1.parse().ok()
+    // No tool counts beyond 32 bits, and the number after this one has to be one too.
+    stem.rsplit_once('_')?.1.parse::<u32>().ok().map(u64::from)
 }
 
 #[cfg(test)]
@@ -52,6 +53,7 @@ mod tests {
             ("0_test_7.asb.part", Some(7)),
             ("[test]_00012.asb", Some(12)),
             ("nightly.asb", None),
+            ("0_test_18446744073709551615.asb", None),
             ("0_test_2.txt", None),
         ] {
             assert_eq!(number(name), expected, "{name}");
