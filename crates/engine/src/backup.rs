@@ -44,13 +44,16 @@ async fn copy(
     let files = Arc::new(files);
     let mut copied = copy_all(cluster, config, &plan, &files, warnings, job).await;
     if copied.is_ok() {
-        let (files, replaced, job) = (Arc::clone(&files), plan.replaced, job.clone());
-        copied = blocking(move || files.finish(&replaced, &job)).await?;
+        let (files, job) = (Arc::clone(&files), job.clone());
+        copied = blocking(move || files.finish(&job)).await?;
     }
     if copied.is_err() {
-        blocking(move || files.abandon()).await?;
+        let job = job.clone();
+        blocking(move || files.abandon(&job)).await?;
+        return copied;
     }
-    copied
+    // The new backup is whole and stays, whatever becomes of the old one.
+    blocking(move || files.remove(&plan.replaced)).await?
 }
 
 async fn copy_all(
@@ -163,8 +166,7 @@ fn report(
     let duration = counters.elapsed();
     let skipped = counters.skipped.counts();
     let read = counters.read.count();
-    // The files of a failed backup are gone, and with them what was written.
-    let written = if success { counters.written.count() } else { 0 };
+    let written = counters.written.count();
     let rest = unaccounted(read, &[written, skipped.values().sum()]);
     let unfinished = if success { 0 } else { u64::try_from(rest).unwrap_or(0) };
     BackupReport {
@@ -173,7 +175,7 @@ fn report(
         target: Place {
             kind: "local",
             path: target.path().display().to_string(),
-            files: if success { counters.files.count() } else { 0 },
+            files: counters.files.count(),
         },
         records: BackedUp {
             read,

@@ -61,6 +61,11 @@ impl Counter {
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Relaxed)
     }
+
+    /// Counts from 0 again, because what was counted was undone.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, Relaxed);
+    }
 }
 
 /// Counters by name, for what is rare.

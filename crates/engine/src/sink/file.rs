@@ -9,7 +9,9 @@ use asbackup_codec::asb::{self, FileOrder, Version};
 use asbackup_model::Block;
 use asbackup_storage::{Local, Upload};
 
-use crate::{Error, config::ByteSize, job::JobContext, naming, pipeline::Spare};
+use crate::{
+    Error, ErrorKind, config::ByteSize, job::JobContext, naming, pipeline::Spare, progress::Counter,
+};
 
 /// What all writers of a backup share.
 #[derive(Debug)]
@@ -62,20 +64,24 @@ impl FileSet {
     }
 
     /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
-    pub(crate) fn finish(&self, replaced: &[String], job: &JobContext) -> Result<(), Error> {
+    pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
         if self.names().is_empty() {
             self.complete(self.record_file(0)?, job)?;
         }
-        self.target.sync()?;
-        let complete = self.names();
-        for name in replaced.iter().filter(|name| !complete.contains(name)) {
-            self.target.remove(name)?;
+        Ok(self.target.sync()?)
+    }
+
+    /// Removes the files that a finished backup replaces. One that stays doesn't spare the others.
+    pub(crate) fn remove(&self, replaced: &[String]) -> Result<(), Error> {
+        let mut removed = Ok(());
+        for name in replaced {
+            removed = removed.and(self.target.remove(name).map_err(|error| left_over(name, error)));
         }
-        Ok(())
+        removed
     }
 
     /// Undoes what a backup wrote that has failed.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(&self, job: &JobContext) {
         for name in self.names().iter() {
             if let Err(error) = self.target.remove(name) {
                 tracing::warn!(
@@ -85,6 +91,9 @@ impl FileSet {
                 );
             }
         }
+        let counters = &job.counters;
+        let undone = [&counters.written, &counters.files, &counters.indexes_written, &counters.udfs_written];
+        undone.into_iter().for_each(Counter::reset);
     }
 
     fn names(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
@@ -94,6 +103,17 @@ impl FileSet {
     fn is_full(&self, file: &BackupFile) -> bool {
         self.limit.is_some_and(|limit| file.upload.bytes() >= limit.0)
     }
+}
+
+fn left_over(name: &str, error: asbackup_storage::Error) -> Error {
+    Error::of(
+        ErrorKind::Storage,
+        "the backup is complete, but a file of the one that it replaces is still there",
+    )
+    .place(|place| place.file = Some(name.to_owned()))
+    .hint("remove that file by hand: a restore of the directory would bring its records back")
+    .source(error)
+    .build()
 }
 
 /// A backup file that is being written. Dropping it removes it.
@@ -146,4 +166,21 @@ pub(crate) fn run(
         return Err(Error::cancelled());
     }
     open.map_or(Ok(()), |file| files.complete(file, job))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_that_cannot_be_removed_spares_no_other_and_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = Local::directory(directory.path());
+        std::fs::create_dir(directory.path().join("0_test_1.asb")).unwrap();
+        std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
+        let files = FileSet::new(target.clone(), "test".into(), None, 3);
+        let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
+        assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
+        assert!(target.list().unwrap().is_empty());
+    }
 }
