@@ -21,6 +21,7 @@ pub struct Batch {
     head_bytes: usize,
     rows: Vec<Row>,
     results: Vec<RowResult>,
+    was_sent: bool,
     inbox: Inbox,
 }
 
@@ -61,14 +62,26 @@ impl Batch {
         let mut frame = Vec::new();
         begin_batch(&mut frame, 0);
         let head_bytes = frame.len();
-        Self { frame, head_bytes, rows: Vec::new(), results: Vec::new(), inbox: Inbox::new(ANSWER_BYTES) }
+        let inbox = Inbox::new(ANSWER_BYTES);
+        Self { frame, head_bytes, rows: Vec::new(), results: Vec::new(), was_sent: false, inbox }
     }
 
     /// Adds a row as [`encode_row`](asbackup_codec::wire::encode_row) made it.
     pub fn push(&mut self, row: &[u8], void_time: VoidTime) {
+        self.push_again(row, void_time, RowResult::Unanswered { in_doubt: false });
+    }
+
+    /// Adds a row that an earlier attempt left with that result. It stays the row's result until the batch is sent.
+    pub fn push_again(&mut self, row: &[u8], void_time: VoidTime, result: RowResult) {
         self.frame.extend_from_slice(row);
         self.rows.push(Row { bytes: row.len(), void_time });
-        self.results.push(RowResult::Unanswered { in_doubt: false });
+        self.results.push(result);
+    }
+
+    /// Returns whether the last attempt got as far as sending: if not, results are those of earlier attempts.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        self.was_sent
     }
 
     /// Returns how many rows there are.
@@ -143,7 +156,11 @@ impl Batch {
         }
         let rows = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
         end_batch(&mut self.frame, 0, rows);
-        self.results.fill(RowResult::Unanswered { in_doubt: false });
+        // A doubt of an earlier attempt is one until an answer comes.
+        for result in &mut self.results {
+            let in_doubt = *result == RowResult::Unanswered { in_doubt: true };
+            *result = RowResult::Unanswered { in_doubt };
+        }
     }
 
     /// Reads the answer up to its end.
@@ -209,7 +226,9 @@ impl Node {
         let WriteDeadlines { socket_timeout, total_timeout } = *deadlines;
         let server_timeout = if total_timeout.is_zero() { socket_timeout } else { total_timeout };
         batch.finish(u32::try_from(server_timeout.as_millis()).unwrap_or(u32::MAX), now_unix_s);
+        batch.was_sent = false;
         let mut pooled = self.connection().await?;
+        batch.was_sent = true;
         batch.results.fill(RowResult::Unanswered { in_doubt: true });
         let exchange = async {
             pooled.connection.send(&batch.frame, socket_timeout).await?;

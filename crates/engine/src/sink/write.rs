@@ -22,7 +22,6 @@ pub(super) struct Write {
 #[derive(Default)]
 struct Left {
     rows: Batch,
-    in_doubt: u64,
     reason: &'static str,
     cause: Option<asbackup_cluster::Error>,
 }
@@ -46,7 +45,7 @@ impl Write {
             let sleep = tokio::time::sleep(pause.mul_f64(0.9 + 0.2 * fastrand::f64()));
             self.writer.job.or_cancelled(sleep).await?;
             pause = pause.mul_f64(self.writer.retry.multiplier).min(LONGEST_PAUSE);
-            parts = self.deal_again(&left.rows).await;
+            parts = self.deal_again(&left.rows).await?;
         }
     }
 
@@ -63,7 +62,7 @@ impl Write {
     async fn attempt(&self, owner: Option<&Node>, batch: &mut Batch, left: &mut Left) -> Result<(), Error> {
         let Some(node) = owner else {
             left.reason = "no_owner";
-            batch.rows().for_each(|(row, void_time, _)| left.rows.push(row, void_time));
+            batch.rows().for_each(|(row, void_time, result)| left.rows.push_again(row, void_time, result));
             return Ok(());
         };
         let now_unix_s = self.writer.clock.unix_s();
@@ -97,8 +96,8 @@ impl Write {
                     ending = ending.or(Some((code, row_digest(row))));
                 }
                 RowResult::Unanswered { in_doubt } => {
-                    in_doubt_rows += u64::from(in_doubt);
-                    left.rows.push(row, void_time);
+                    in_doubt_rows += u64::from(in_doubt && batch.was_sent());
+                    left.rows.push_again(row, void_time, result);
                 }
             }
         }
@@ -106,36 +105,39 @@ impl Write {
         counters.fresher.add(fresher);
         counters.existed.add(existed);
         counters.in_doubt_attempts.add(in_doubt_rows);
-        left.in_doubt += in_doubt_rows;
         ending
     }
 
     /// Deals rows anew, by a map of the partitions that was asked for again.
-    async fn deal_again(&self, rows: &Batch) -> Dealt {
-        if let Err(error) = self.writer.cluster.refresh().await {
+    async fn deal_again(&self, rows: &Batch) -> Result<Dealt, Error> {
+        if let Err(error) = self.writer.job.or_cancelled(self.writer.cluster.refresh()).await? {
             // The rows are tried with the old map: if that fails too, their own error says more than this one.
             tracing::debug!(error = &error as &dyn std::error::Error, "cannot refresh the partition map");
         }
         let map = self.writer.cluster.partition_map(&self.namespace);
         let mut parts = Dealt::default();
-        for (row, void_time, _) in rows.rows() {
+        for (row, void_time, result) in rows.rows() {
             let owner = map.owner(row_digest(row).partition());
-            parts.batch(owner, &self.writer).push(row, void_time);
+            parts.batch(owner, &self.writer).push_again(row, void_time, result);
         }
-        parts
+        Ok(parts)
     }
 
     fn give_up(&self, left: Left) -> Error {
         let counters = &self.writer.job.counters;
         counters.failed.add(left.reason, left.rows.len() as u64);
-        counters.in_doubt_records.add(left.in_doubt);
+        let in_doubt = |result: &&RowResult| matches!(result, RowResult::Unanswered { in_doubt: true });
+        counters.in_doubt_records.add(left.rows.results().iter().filter(in_doubt).count() as u64);
         let retries = self.writer.retry.max_retries;
+        let is_lost =
+            left.cause.as_ref().is_some_and(|cause| cause.kind() == asbackup_cluster::ErrorKind::Connect);
+        let kind = if is_lost { ErrorKind::Write } else { ErrorKind::Refused };
         let message = format!(
             "{} records have no final answer after {retries} retries ({})",
             left.rows.len(),
             left.reason
         );
-        let error = Error::of(ErrorKind::Refused, message).hint(
+        let error = Error::of(kind, message).hint(
             "restore once more when the cluster is well: records that are there already are left as they are",
         );
         match left.cause {

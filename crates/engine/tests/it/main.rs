@@ -7,6 +7,8 @@
 
 mod backup;
 mod faults;
+mod lost;
+mod odd;
 mod restore;
 mod setup;
 mod validate;
