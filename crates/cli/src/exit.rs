@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Refused,
     /// 4: a file isn't a valid backup.
     Damaged,
-    /// 5: the cluster could not be reached, before a byte moved.
+    /// 5: the cluster or the storage could not be reached, before a byte moved.
     Unreachable,
     /// 130 or 143: a signal ended the job.
     Signalled(Signal),
@@ -45,13 +45,15 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// What a validation found.
     pub(crate) findings: usize,
+    /// Whether anything was read.
+    pub(crate) moved: bool,
 }
 
 impl Exit {
     /// Returns the exit; of several reasons the first wins in the order of this function.
     pub(crate) fn of(facts: &Facts) -> Self {
         let Facts { signal, error, tally } = facts;
-        let code = error.map(Self::of_error);
+        let code = error.map(|kind| Self::of_error(kind, tally.moved));
         match signal {
             Some(signal) => Self::Signalled(*signal),
             None if tally.unaccounted != 0 => Self::Failed,
@@ -64,10 +66,11 @@ impl Exit {
         }
     }
 
-    fn of_error(kind: ErrorKind) -> Self {
+    fn of_error(kind: ErrorKind, moved: bool) -> Self {
         match kind {
             ErrorKind::Config => Self::Usage,
             ErrorKind::Connect => Self::Unreachable,
+            ErrorKind::Storage if !moved => Self::Unreachable,
             ErrorKind::Format => Self::Damaged,
             ErrorKind::Refused => Self::Refused,
             _ => Self::Failed,
@@ -121,7 +124,7 @@ mod tests {
     }
 
     fn tally(unaccounted: i64, refused: u64, findings: usize) -> Facts {
-        Facts { tally: Tally { unaccounted, refused, findings }, ..Facts::default() }
+        Facts { tally: Tally { unaccounted, refused, findings, moved: true }, ..Facts::default() }
     }
 
     #[test]
@@ -132,7 +135,8 @@ mod tests {
     #[test]
     fn failure_while_running_is_1() {
         for kind in [ErrorKind::Scan, ErrorKind::Write, ErrorKind::Storage, ErrorKind::Internal] {
-            check(failed(kind), 1, "failed");
+            let tally = Tally { moved: true, ..Tally::default() };
+            check(Facts { tally, ..failed(kind) }, 1, "failed");
         }
     }
 
@@ -160,8 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn unreachable_cluster_is_5() {
+    fn unreachable_cluster_or_storage_is_5() {
         check(failed(ErrorKind::Connect), 5, "failed");
+        check(failed(ErrorKind::Storage), 5, "failed");
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub(super) fn text<R: Summary>(ended: &Ended<R>, command: Command, exit: Exit) -
 
 impl Summary for BackupReport {
     fn tally(&self) -> Tally {
-        Tally { unaccounted: self.records.unaccounted, refused: self.records.failed, findings: 0 }
+        let (unaccounted, refused) = (self.records.unaccounted, self.records.failed);
+        Tally { unaccounted, refused, findings: 0, moved: self.records.read > 0 }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -44,7 +45,8 @@ impl Summary for RestoreReport {
     fn tally(&self) -> Tally {
         let records: u64 = self.records.failed.values().sum();
         let refused = records + self.indexes.failed + self.udfs.failed;
-        Tally { unaccounted: self.records.unaccounted, refused, findings: 0 }
+        let moved = self.bytes.stored > 0;
+        Tally { unaccounted: self.records.unaccounted, refused, findings: 0, moved }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -77,7 +79,7 @@ impl Summary for RestoreReport {
 
 impl Summary for ValidateReport {
     fn tally(&self) -> Tally {
-        Tally { findings: self.findings.len(), ..Tally::default() }
+        Tally { findings: self.findings.len(), moved: self.bytes.stored > 0, ..Tally::default() }
     }
 
     fn lines(&self) -> Vec<String> {
