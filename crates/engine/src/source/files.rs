@@ -141,9 +141,12 @@ impl Buffer {
     fn fill(&mut self, input: &mut impl Read, need: usize) -> io::Result<Filled> {
         self.space.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
-        self.fit(self.end + need);
+        self.shrink(self.end + need);
         let mut bytes = 0;
         while bytes < need {
+            if self.end == self.space.len() {
+                self.grow(need - bytes);
+            }
             match input.read(&mut self.space[self.end..]) {
                 Ok(0) => return Ok(Filled { bytes, at_end: true }),
                 Ok(read) => {
@@ -157,11 +160,16 @@ impl Buffer {
         Ok(Filled { bytes, at_end: false })
     }
 
-    /// Grows for a large entry, which the decoder bounds, and shrinks again behind it.
-    fn fit(&mut self, bytes: usize) {
-        if bytes > self.space.len() {
-            self.space.resize(bytes.next_multiple_of(CHUNK_BYTES), 0);
-        } else if self.space.len() > CHUNK_BYTES && bytes <= CHUNK_BYTES {
+    /// Grows for a large entry, at most to twice the size: a damaged length must not take memory for bytes that
+    /// aren't there.
+    fn grow(&mut self, more_bytes: usize) {
+        let bytes = self.space.len() + more_bytes.next_multiple_of(CHUNK_BYTES).min(self.space.len());
+        self.space.resize(bytes, 0);
+    }
+
+    /// Shrinks behind a large entry.
+    fn shrink(&mut self, bytes: usize) {
+        if self.space.len() > CHUNK_BYTES && bytes <= CHUNK_BYTES {
             self.space.truncate(CHUNK_BYTES);
             self.space.shrink_to_fit();
         }
@@ -214,6 +222,13 @@ mod tests {
         buffer.consume(3);
         let filled = buffer.fill(&mut input, 9).unwrap();
         assert_eq!((filled.bytes, filled.at_end, buffer.bytes()), (2, true, &b"def"[..]));
+    }
+
+    #[test]
+    fn nothing_is_reserved_for_bytes_that_do_not_come() {
+        let mut buffer = Buffer::new();
+        let filled = buffer.fill(&mut &b"short"[..], 100 << 20).unwrap();
+        assert_eq!((filled.bytes, filled.at_end, buffer.space.len()), (5, true, CHUNK_BYTES));
     }
 
     #[test]
