@@ -4,9 +4,10 @@
 //! Not compared, since no restore can bring it back: generation and last-update time. Void times may differ by a second,
 //! since the wire carries the seconds that are left; of NaNs only that they are NaNs, since the text form has no payload.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use asbackup_model::{Bin, RecordView, SecondaryIndex, Value};
+use asbackup_model::{Bin, Digest, RecordView, SecondaryIndex, Value};
 use asbackup_testserver::Store;
 
 /// A namespace of a server.
@@ -61,56 +62,99 @@ const MOST_EXAMPLES: usize = 10;
 #[must_use]
 pub fn compare(first: Side<'_>, second: Side<'_>) -> Verdict {
     let mut verdict = Verdict::default();
-    first.store.for_each_record(first.namespace, |record| {
-        verdict.records += 1;
-        let found = second.store.visit_record(second.namespace, &record.digest, |other| {
-            if let Some(what) = difference(record, other) {
-                verdict.add(|| format!("record {} differs in its {what}", record.digest));
-            }
-        });
-        if !found {
-            verdict.add(|| format!("record {} is missing", record.digest));
-        }
-    });
+    verdict.records = each_difference(first, second, |entry, what| verdict.add(|| format!("{entry} {what}")));
     let (expected, there) = (verdict.records, second.store.record_count(second.namespace));
     if there != expected {
         verdict.add(|| format!("there are {there} records instead of {expected}"));
     }
-    compare_metadata(first, second, &mut verdict);
     verdict
 }
 
-fn compare_metadata(first: Side<'_>, second: Side<'_>, verdict: &mut Verdict) {
-    let indexes = |side: Side<'_>, namespace: &str| {
-        let mut indexes = side.store.indexes(side.namespace);
-        indexes.iter_mut().for_each(|index: &mut SecondaryIndex| index.namespace = namespace.into());
-        indexes.sort_by(|a, b| a.name.cmp(&b.name));
-        indexes
-    };
-    if indexes(first, "") != indexes(second, "") {
-        verdict.add(|| "the indexes differ".into());
+/// What a difference is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// The record of this digest.
+    Record(Digest),
+    /// The index of this name.
+    Index(&'a [u8]),
+    /// The UDF module of this name.
+    Udf(&'a [u8]),
+}
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(digest) => write!(f, "record {digest}"),
+            Self::Index(name) => write!(f, "index {}", name.escape_ascii()),
+            Self::Udf(name) => write!(f, "UDF module {}", name.escape_ascii()),
+        }
     }
-    if first.store.udfs() != second.store.udfs() {
-        verdict.add(|| "the UDF modules differ".into());
+}
+
+/// Hands over each entry of the first side that the second lacks or has in another form, and each index and module that
+/// only the second has. Returns how many records the first side has.
+pub fn each_difference(
+    first: Side<'_>,
+    second: Side<'_>,
+    mut on_difference: impl FnMut(Entry<'_>, &'static str),
+) -> u64 {
+    let mut records = 0;
+    first.store.for_each_record(first.namespace, |record| {
+        records += 1;
+        let mut what = Some("is missing");
+        second.store.visit_record(second.namespace, &record.digest, |other| what = difference(record, other));
+        if let Some(what) = what {
+            on_difference(Entry::Record(record.digest), what);
+        }
+    });
+    let (ours, theirs) = (indexes(first), indexes(second));
+    maps_differ(&ours, &theirs, |name, what| on_difference(Entry::Index(name), what));
+    maps_differ(&udfs(first), &udfs(second), |name, what| on_difference(Entry::Udf(name), what));
+    records
+}
+
+/// Returns the indexes by name, without the namespace.
+fn indexes(side: Side<'_>) -> BTreeMap<Vec<u8>, SecondaryIndex> {
+    let nowhere = |index| SecondaryIndex { namespace: Vec::new(), ..index };
+    let indexes = side.store.indexes(side.namespace).into_iter().map(nowhere);
+    indexes.map(|index| (index.name.clone(), index)).collect()
+}
+
+fn udfs(side: Side<'_>) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    side.store.udfs().into_iter().map(|udf| (udf.name, udf.content)).collect()
+}
+
+fn maps_differ<T: PartialEq>(
+    first: &BTreeMap<Vec<u8>, T>,
+    second: &BTreeMap<Vec<u8>, T>,
+    mut on_difference: impl FnMut(&[u8], &'static str),
+) {
+    for (name, entry) in first {
+        match second.get(name) {
+            Some(other) if other == entry => {}
+            Some(_) => on_difference(name, "differs"),
+            None => on_difference(name, "is missing"),
+        }
     }
+    second.keys().filter(|name| !first.contains_key(*name)).for_each(|name| on_difference(name, "is new"));
 }
 
 /// Returns the first part in which two records differ.
 fn difference(first: &RecordView<'_>, second: &RecordView<'_>) -> Option<&'static str> {
     if first.set != second.set {
-        return Some("set");
+        return Some("has another set");
     }
     if first.key != second.key {
-        return Some("user key");
+        return Some("has another user key");
     }
     let (a, b) = (first.void_time.0, second.void_time.0);
     if (a == 0) != (b == 0) || a.abs_diff(b) > 1 {
-        return Some("void time");
+        return Some("has another void time");
     }
     // The order of bins has no meaning, and the older tools don't keep it.
     let has =
         |bin: Bin<'_>| second.bins.iter().any(|other| other.name == bin.name && same(bin.value, other.value));
-    (first.bins.len() != second.bins.len() || !first.bins.iter().all(has)).then_some("bins")
+    (first.bins.len() != second.bins.len() || !first.bins.iter().all(has)).then_some("has other bins")
 }
 
 fn same(a: Value<'_>, b: Value<'_>) -> bool {

@@ -5,6 +5,7 @@
     reason = "a test that panics has failed, as it should, and runs only once"
 )]
 
+mod awkward;
 mod backup;
 mod faults;
 mod lost;
