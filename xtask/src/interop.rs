@@ -10,9 +10,9 @@ use asbackup_demo::sample;
 use asbackup_model::VoidTime;
 use asbackup_testserver::TestServer;
 
-use crate::process;
 use crate::tools::{Job, Place, Side, Spelling, Tools, records_read, records_written};
 use crate::workspace::Workspace;
+use crate::{awkward, process};
 
 /// Runs both directions in both spellings, then the Python client's check.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -30,6 +30,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             println!("interop: {direction}: {verdict}");
         }
     }
+    awkward::run(&tools)?;
     python_check(workspace)
 }
 
@@ -74,11 +75,11 @@ impl Exchange<'_> {
     }
 }
 
-fn start() -> Result<TestServer> {
+pub(crate) fn start() -> Result<TestServer> {
     Ok(TestServer::builder().namespace(SOURCE).namespace(TARGET).start()?)
 }
 
-fn now() -> Result<VoidTime> {
+pub(crate) fn now() -> Result<VoidTime> {
     let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(VoidTime::EPOCH_UNIX_SECONDS);
     Ok(VoidTime(epoch.elapsed().context("the clock stands before 2010")?.as_secs()))
 }
@@ -91,7 +92,7 @@ fn python_check(workspace: &Workspace) -> Result<()> {
         .context("the official Python client against the test server")
 }
 
-const SOURCE: &str = "test";
+pub(crate) const SOURCE: &str = "test";
 const TARGET: &str = "copy";
 const RECORDS: u64 = 20_000;
 const STREAMS: u16 = 4;

@@ -2,6 +2,7 @@
 //! code other than 0 when something doesn't hold.
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
+mod awkward;
 mod bench;
 mod ci;
 mod interop;

@@ -4,6 +4,7 @@
 //! Not compared, since no restore can bring it back: generation and last-update time. Void times may differ by a second,
 //! since the wire carries the seconds that are left; of NaNs only that they are NaNs, since the text form has no payload.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -151,10 +152,31 @@ fn difference(first: &RecordView<'_>, second: &RecordView<'_>) -> Option<&'stati
     if (a == 0) != (b == 0) || a.abs_diff(b) > 1 {
         return Some("has another void time");
     }
-    // The order of bins has no meaning, and the older tools don't keep it.
-    let has =
-        |bin: Bin<'_>| second.bins.iter().any(|other| other.name == bin.name && same(bin.value, other.value));
-    (first.bins.len() != second.bins.len() || !first.bins.iter().all(has)).then_some("has other bins")
+    difference_of_bins(first, second)
+}
+
+/// The order of bins has no meaning, and the older tools don't keep it.
+fn difference_of_bins(first: &RecordView<'_>, second: &RecordView<'_>) -> Option<&'static str> {
+    let every = |matches: fn(Value<'_>, Value<'_>) -> bool| {
+        let has = |bin: Bin<'_>| {
+            second.bins.iter().any(|other| other.name == bin.name && matches(bin.value, other.value))
+        };
+        first.bins.iter().all(has)
+    };
+    match first.bins.len().cmp(&second.bins.len()) {
+        Ordering::Less => Some("has more bins"),
+        Ordering::Greater => Some("lacks bins"),
+        Ordering::Equal if every(same) => None,
+        Ordering::Equal if every(same_but_for_type) => Some("has bins of another type"),
+        Ordering::Equal => Some("has other bins"),
+    }
+}
+
+fn same_but_for_type(a: Value<'_>, b: Value<'_>) -> bool {
+    match (a, b) {
+        (Value::Bytes(_, a), Value::Bytes(_, b)) => a == b,
+        _ => same(a, b),
+    }
 }
 
 fn same(a: Value<'_>, b: Value<'_>) -> bool {

@@ -3,6 +3,7 @@
 //! Each entry has a label that says which kind it is, so that a comparison can tell what a tool keeps and what it loses.
 
 mod metadata;
+mod stopper;
 mod values;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use asbackup_model::{Digest, SecondaryIndex, UdfModule, UserKey, Value, VoidTime
 use asbackup_testserver::Store;
 
 use crate::draft::Draft;
+
+pub use stopper::Stopper;
 
 /// Which kind each entry of the awkward data is.
 #[derive(Debug, Default)]
@@ -35,7 +38,7 @@ impl Labels {
     }
 }
 
-/// Puts the awkward data into a namespace. `now` is the present time as a void time.
+/// Puts the awkward data into a namespace, but for what [`Stopper`] stands for. `now` is the present time as a void time.
 #[must_use]
 pub fn load(store: &Store, namespace: &str, now: VoidTime) -> Labels {
     let mut loader = Loader { store, namespace, labels: Labels::default() };
@@ -95,7 +98,6 @@ fn names(loader: &mut Loader<'_>) {
     for name in ODD_NAMES {
         loader.record("bin name", |draft| draft.bin(name, Value::Integer(1)));
     }
-    loader.record("empty bin name", |draft| draft.bin(b"", Value::Integer(1)));
     let longest = [b's'; MAX_SET_BYTES];
     for set in ODD_NAMES.into_iter().chain([&longest[..], b"nul\0"]) {
         let key = UserKey::String(b"in an odd set");

@@ -15,7 +15,7 @@ pub(super) fn load(loader: &mut Loader<'_>) {
         loader.value("float", Value::Float(value));
     }
     for bits in NAN_BITS {
-        loader.value("NaN", Value::Float(f64::from_bits(bits)));
+        loader.value("NaN, but for its payload", Value::Float(f64::from_bits(bits)));
     }
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     let long = every_byte.repeat(400);

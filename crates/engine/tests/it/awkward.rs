@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use asbackup::{Local, Spelling};
 use asbackup_demo::{
-    awkward::{self, Labels},
+    awkward::{self, Labels, Stopper},
     compare::{Entry, Side, each_difference},
 };
 use asbackup_testserver::TestServer;
@@ -15,8 +15,8 @@ use crate::setup::{NAMESPACE, backup_config, client, now, restore_config, server
 async fn awkward_data_comes_back_but_for_records_without_bins() {
     for spelling in [Spelling::Base64, Spelling::Compact] {
         let (from, into) = (server(), server());
-        let labels = awkward::load(from.store(), NAMESPACE, now());
-        from.store().add_set_index(NAMESPACE, "of_a_set", "awkward");
+        let mut labels = awkward::load(from.store(), NAMESPACE, now());
+        Stopper::ALL.into_iter().for_each(|stopper| stopper.add(from.store(), NAMESPACE, &mut labels));
         let directory = tempfile::tempdir().unwrap();
 
         let mut config = backup_config();
