@@ -7,6 +7,7 @@
 
 mod awkward;
 mod backup;
+mod dialects;
 mod faults;
 mod lost;
 mod odd;
