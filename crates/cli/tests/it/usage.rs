@@ -60,6 +60,15 @@ fn unreachable_cluster_is_5() {
 }
 
 #[test]
+fn old_backup_stays_when_the_cluster_is_not_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("0_test_1.asb");
+    fs::write(&old, "old").unwrap();
+    run(asbackup(), &format!("-p {} -n test -d {{}} --remove-files", free_port()), dir.path()).expect(5);
+    assert_eq!(fs::read_to_string(old).unwrap(), "old");
+}
+
+#[test]
 fn log_file_that_cannot_be_opened_is_bad_usage() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();

@@ -8,6 +8,7 @@
 mod awkward;
 mod backup;
 mod dialects;
+mod differences;
 mod faults;
 mod lost;
 mod odd;
