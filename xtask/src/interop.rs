@@ -14,7 +14,7 @@ use crate::tools::{Job, Place, Side, Spelling, Tools, records_read, records_writ
 use crate::workspace::Workspace;
 use crate::{awkward, process};
 
-/// Runs both directions in both spellings, then the Python client's check.
+/// Runs both directions in both spellings, then those with awkward data, then the Python client's check.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let tools = Tools::build(workspace)?;
     let source = start()?;

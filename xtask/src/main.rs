@@ -5,6 +5,8 @@
 mod awkward;
 mod bench;
 mod ci;
+#[cfg(test)]
+mod differences;
 mod interop;
 mod layers;
 mod measure;
@@ -31,7 +33,8 @@ enum Command {
     Layers,
     /// Holds the codec against the golden files and prints how many there are of which kind.
     Vectors,
-    /// Backs up with our tools and restores with backup-go, the other way round, and runs the Python client's check.
+    /// Backs up with our tools and restores with backup-go, the other way round, with common data and awkward data; runs
+    /// the Python client's check.
     Interop,
     /// Measures our tools beside backup-go on the same server and data.
     Bench(bench::Args),

@@ -79,12 +79,38 @@ fn every_split_gives_the_same_result() {
 #[test]
 fn every_cut_within_an_entry_is_refused() {
     for vector in vectors() {
-        let ends = entry_ends(&vector.text);
-        for cut in 0..=ends.last().copied().unwrap_or(0) {
-            let outcome = decode(&vector.text[..cut]);
-            let is_end = ends.contains(&cut);
-            assert_eq!(outcome.end.is_ok(), is_end, "{vector}, cut at byte {cut}: {outcome:?}");
+        check_cuts(&vector.text, &vector.to_string());
+    }
+}
+
+/// Files of whole directories, which the peer wrote with its own writer of files.
+#[test]
+fn files_of_directories_are_encoded_to_the_same_bytes_and_no_cut_is_taken() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/dirs"));
+    let mut entries = 0;
+    for directory in fs::read_dir(folder).unwrap() {
+        for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let text = fs::read(&path).unwrap();
+            check_cuts(&text, &path.display().to_string());
+            let decoded = decode(&text);
+            assert_eq!(decoded.end, Ok(()), "{}", path.display());
+            entries += decoded.tokens.len();
+            let encoded = encode(&decoded.tokens, Spelling::Base64);
+            assert!(text.ends_with(&encoded), "{}", path.display());
         }
+    }
+    assert_eq!(entries, 4 * 102, "each directory has 100 records, an index and a UDF module");
+}
+
+/// Cuts a text at each byte, and checks that it may end behind an entry only.
+#[track_caller]
+fn check_cuts(text: &[u8], name: &str) {
+    let ends = entry_ends(text);
+    for cut in 0..=ends.last().copied().unwrap_or(0) {
+        let outcome = decode(&text[..cut]);
+        let is_end = ends.contains(&cut);
+        assert_eq!(outcome.end.is_ok(), is_end, "{name}, cut at byte {cut}: {outcome:?}");
     }
 }
 
