@@ -119,6 +119,6 @@ pub fn encode_record_answer(out: &mut Vec<u8>, record: &RecordView<'_>) {
     if let Some(key) = &record.key {
         put_key(out, field::USER_KEY, key);
     }
-    let ops = put_bins(out, op::READ, record.bins, Nil::Kept);
+    let ops = put_bins(out, op::READ, record.bins.iter(), Nil::Kept);
     put_u16(out, start + OPS_AT, ops);
 }

@@ -1,7 +1,7 @@
 //! Batch writes: rows that are encoded long before it is known which request they go with. Source:
 //! docs/format/wire.md, "Batch".
 
-use asbackup_model::{Digest, RecordView};
+use asbackup_model::{Bin, Digest, RecordView};
 
 use super::frame::{MAX_BODY_BYTES, put_u16, put_u32};
 use super::message::{HEADER_BYTES, Message, MessageHeader, step};
@@ -22,6 +22,18 @@ pub const ROW_BYTES: usize = 38;
 /// name.
 #[inline]
 pub fn encode_row(out: &mut Vec<u8>, record: &RecordView<'_>, namespace: &[u8], rules: WriteRules) {
+    encode_row_of_bins(out, record, record.bins.iter(), namespace, rules);
+}
+
+/// Appends a row like [`encode_row`], with these of the record's bins alone.
+#[inline]
+pub fn encode_row_of_bins<'a>(
+    out: &mut Vec<u8>,
+    record: &RecordView<'_>,
+    bins: impl Iterator<Item = Bin<'a>>,
+    namespace: &[u8],
+    rules: WriteRules,
+) {
     let start = out.len();
     let set = set_to_write(record);
     let fields = 1 + u8::from(set.is_some()) + u8::from(record.key.is_some());
@@ -36,7 +48,7 @@ pub fn encode_row(out: &mut Vec<u8>, record: &RecordView<'_>, namespace: &[u8], 
     if let Some(key) = &record.key {
         put_key(out, field::USER_KEY, key);
     }
-    let ops = put_bins(out, op::WRITE, record.bins, Nil::LeftOut);
+    let ops = put_bins(out, op::WRITE, bins, Nil::LeftOut);
     put_u16(out, start + ROW_OPS_AT, ops);
 }
 
@@ -53,6 +65,62 @@ pub fn patch_row(row: &mut [u8], index: u32, ttl: u32) {
 pub fn row_digest(row: &[u8]) -> Digest {
     let bytes = row.get(ROW_DIGEST_AT..).and_then(<[u8]>::first_chunk);
     Digest(bytes.copied().unwrap_or_default())
+}
+
+/// Appends the frame of the single write that a row of [`encode_row`] stands for; the bytes are those of
+/// [`encode_write`](super::encode_write). Of anything shorter than a row, nothing is appended.
+pub fn encode_row_alone(out: &mut Vec<u8>, row: &[u8], ttl: u32, timeout_ms: u32) {
+    let Some((head, parts)) = row.split_first_chunk::<ROW_BYTES>() else { return };
+    let &[
+        _,
+        _,
+        _,
+        _,
+        ref digest @ ..,
+        _flags,
+        _info1,
+        info2,
+        info3,
+        g0,
+        g1,
+        _,
+        _,
+        _,
+        _,
+        _,
+        fields,
+        ops0,
+        ops1,
+    ] = head;
+    let frame = begin_frame(out, FrameKind::Message);
+    let header = MessageHeader {
+        info2,
+        info3,
+        generation: u32::from(u16::from_be_bytes([g0, g1])),
+        ttl,
+        timeout_ms,
+        fields: u16::from(fields) + 1,
+        ops: u16::from_be_bytes([ops0, ops1]),
+        ..MessageHeader::default()
+    };
+    out.extend_from_slice(&header.encode());
+    let (names, rest) = parts.split_at_checked(names_bytes(parts)).unwrap_or((parts, &[]));
+    out.extend_from_slice(names);
+    put_field(out, field::DIGEST, digest);
+    out.extend_from_slice(rest);
+    end_frame(out, frame);
+}
+
+/// Returns how many bytes the fields of namespace and set take at the front of a row's parts.
+fn names_bytes(parts: &[u8]) -> usize {
+    let mut bytes = 0_usize;
+    while let Some(&[b0, b1, b2, b3, field::NAMESPACE | field::SET]) =
+        parts.get(bytes..).and_then(<[u8]>::first_chunk)
+    {
+        // The length counts the type, which is behind it.
+        bytes = bytes.saturating_add(4).saturating_add(u32::from_be_bytes([b0, b1, b2, b3]) as usize);
+    }
+    bytes
 }
 
 /// Starts the frame of a batch in `out` and returns where; rows are then appended, and [`end_batch`] ends it.

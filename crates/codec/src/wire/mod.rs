@@ -20,7 +20,7 @@ mod write;
 pub use answer::{Answer, decode_answer, encode_record_answer};
 pub use batch::{
     BatchAnswer, BatchRow, BatchRows, ROW_BYTES, RowAnswer, begin_batch, decode_batch_answer, encode_row,
-    end_batch, patch_row, row_digest,
+    encode_row_alone, encode_row_of_bins, end_batch, patch_row, row_digest,
 };
 pub use error::{DecodeError, Rule};
 pub use flags::{field, info1, info2, info3, info4, op, ttl};

@@ -1,6 +1,6 @@
 //! Particle values and user keys. Source: docs/format/wire.md, "Particles".
 
-use asbackup_model::{Bins, BytesType, KeySlot, RecordView, Span, UserKey, Value, ValueSlot, particle};
+use asbackup_model::{Bin, BytesType, KeySlot, RecordView, Span, UserKey, Value, ValueSlot, particle};
 
 use super::message::put_op;
 
@@ -103,9 +103,14 @@ pub(super) enum Nil {
 /// Appends an op for each bin and returns how many there are. A message has room for 65,535, twice of what servers
 /// accept: of more bins these are sent, and the server refuses the record.
 #[inline]
-pub(super) fn put_bins(out: &mut Vec<u8>, code: u8, bins: Bins<'_>, nil: Nil) -> u16 {
+pub(super) fn put_bins<'a>(
+    out: &mut Vec<u8>,
+    code: u8,
+    bins: impl Iterator<Item = Bin<'a>>,
+    nil: Nil,
+) -> u16 {
     let mut count = 0_u16;
-    for bin in bins.iter() {
+    for bin in bins {
         if count == u16::MAX {
             break;
         }

@@ -97,7 +97,7 @@ pub fn encode_write(
     if let Some(key) = &record.key {
         put_key(out, field::USER_KEY, key);
     }
-    let ops = put_bins(out, op::WRITE, record.bins, Nil::LeftOut);
+    let ops = put_bins(out, op::WRITE, record.bins.iter(), Nil::LeftOut);
     put_u16(out, start + OPS_AT, ops);
     end_frame(out, frame);
 }

@@ -180,6 +180,18 @@ proptest! {
     }
 
     #[test]
+    fn a_row_alone_is_the_single_write(sample in sample(), ttl: u32, timeout_ms: u32) {
+        let rules = WriteRules { exists: ExistsRule::Replace, generation: GenerationRule::Newer };
+        let layout = sample.layout();
+        let record = layout.view(&[]);
+        let (mut row, mut alone, mut write) = (Vec::new(), Vec::new(), Vec::new());
+        encode_row(&mut row, &record, b"target", rules);
+        encode_row_alone(&mut alone, &row, ttl, timeout_ms);
+        encode_write(&mut write, &record, b"target", rules, ttl, timeout_ms);
+        prop_assert_eq!(alone, write);
+    }
+
+    #[test]
     fn arbitrary_bytes_never_panic(mut input in prop::collection::vec(any::<u8>(), 0..200), plausible: bool) {
         if plausible && input.len() > 26 {
             // Past the header, where most of the code is.

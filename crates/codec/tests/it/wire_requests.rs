@@ -90,6 +90,10 @@ fn check_write(name: &str, rules: WriteRules) {
         recorded.header.timeout_ms,
     );
     assert_eq!(out, expected, "{name}");
+    let (mut row, mut alone) = (Vec::new(), Vec::new());
+    encode_row(&mut row, &layout.view(&answer), b"test", rules);
+    encode_row_alone(&mut alone, &row, recorded.header.ttl, recorded.header.timeout_ms);
+    assert_eq!(alone, expected, "{name}, as a row");
 }
 
 /// Turns a write into the answer of a scan, so that its record can be decoded.
@@ -141,6 +145,31 @@ fn a_bin_without_a_value_is_not_written() {
     encode_write(&mut out, &layout.view(&answer), b"test", UPDATE, 0, 0);
     let names: Vec<_> = message(&out).ops().map(|op| op.name).collect();
     assert_eq!(names, [b"keep"]);
+}
+
+#[test]
+fn a_row_may_have_some_of_the_bins() {
+    let recorded = file("put_nil.req.bin");
+    let (layout, answer) = as_record(&message(&recorded));
+    let record = layout.view(&answer);
+    let rows = |keep: fn(&[u8]) -> bool| {
+        let (mut row, mut alone) = (Vec::new(), Vec::new());
+        let bins = record.bins.iter().filter(|bin| keep(bin.name));
+        encode_row_of_bins(&mut row, &record, bins, b"test", UPDATE);
+        encode_row_alone(&mut alone, &row, 0, 0);
+        message(&alone).ops().count()
+    };
+    assert_eq!((rows(|name| name == b"keep"), rows(|name| name == b"other"), rows(|_| true)), (1, 0, 1));
+}
+
+#[test]
+fn what_is_no_row_makes_no_write() {
+    let mut out = Vec::new();
+    encode_row_alone(&mut out, &[0; ROW_BYTES - 1], 0, 0);
+    assert!(out.is_empty());
+    // A length that leads behind the end takes the fields for whatever is there.
+    encode_row_alone(&mut out, &[&[0; ROW_BYTES][..], &[255; 4], &[0]].concat(), 0, 0);
+    assert!(!out.is_empty());
 }
 
 #[test]
