@@ -1,5 +1,7 @@
 //! Writing rows: one attempt, and what became of each row.
 
+mod single;
+
 use std::time::Duration;
 
 use asbackup_codec::wire::{
@@ -53,6 +55,14 @@ pub struct WriteDeadlines {
     pub socket_timeout: Duration,
     /// Longest time for all of it, which the server is told too; zero for no bound.
     pub total_timeout: Duration,
+}
+
+impl WriteDeadlines {
+    /// Returns how long the server may work on a request.
+    fn server_timeout_ms(&self) -> u32 {
+        let longest = if self.total_timeout.is_zero() { self.socket_timeout } else { self.total_timeout };
+        u32::try_from(longest.as_millis()).unwrap_or(u32::MAX)
+    }
 }
 
 impl Batch {
@@ -156,7 +166,11 @@ impl Batch {
         }
         let rows = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
         end_batch(&mut self.frame, 0, rows);
-        // A doubt of an earlier attempt is one until an answer comes.
+        self.forget_answers();
+    }
+
+    /// A doubt of an earlier attempt is one until an answer comes.
+    fn forget_answers(&mut self) {
         for result in &mut self.results {
             let in_doubt = *result == RowResult::Unanswered { in_doubt: true };
             *result = RowResult::Unanswered { in_doubt };
@@ -224,8 +238,7 @@ impl Node {
         }
         let begun = Instant::now();
         let WriteDeadlines { socket_timeout, total_timeout } = *deadlines;
-        let server_timeout = if total_timeout.is_zero() { socket_timeout } else { total_timeout };
-        batch.finish(u32::try_from(server_timeout.as_millis()).unwrap_or(u32::MAX), now_unix_s);
+        batch.finish(deadlines.server_timeout_ms(), now_unix_s);
         batch.was_sent = false;
         let mut pooled = self.connection().await?;
         batch.was_sent = true;

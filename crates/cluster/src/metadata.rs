@@ -66,10 +66,7 @@ impl Cluster {
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn indexes(&self, namespace: &[u8]) -> Result<Vec<ServerIndex>, Error> {
-        let build = self.build();
-        let suffix = if build >= Build::BASE64_CONTEXTS { ";b64=true" } else { "" };
-        let command = [b"sindex-list:", namespace_key(build), namespace, suffix.as_bytes()].concat();
-        Ok(replies::indexes(&self.command(command).await?))
+        Ok(replies::indexes(&self.command(list_command(namespace, self.build())).await?))
     }
 
     /// Creates an index unless it is there. It is built in the background, see [`Self::wait_for_index`].
@@ -99,6 +96,22 @@ impl Cluster {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Drops an index of whatever kind, and waits until no node lists it. One that isn't there counts as dropped.
+    ///
+    /// # Errors
+    /// If no node answers, the server refuses, a name holds a separator, or it takes longer than `longest`.
+    ///
+    /// # Cancel safety
+    /// The index may have been dropped when this is dropped.
+    pub async fn drop_index(&self, namespace: &[u8], name: &[u8], longest: Duration) -> Result<(), Error> {
+        let build = self.build();
+        self.command(drop_command(namespace, name, build)?).await?;
+        self.wait_for(longest, &list_command(namespace, build), "index is still listed", |reply| {
+            !replies::indexes(reply).iter().any(|index| index.name() == Some(name))
+        })
+        .await
     }
 
     /// Waits until all nodes have built an index.
@@ -203,11 +216,24 @@ fn put_command(module: &UdfModule) -> Result<Vec<u8>, Error> {
     Ok(command)
 }
 
+fn list_command(namespace: &[u8], build: Build) -> Vec<u8> {
+    let suffix = if build >= Build::BASE64_CONTEXTS { ";b64=true" } else { "" };
+    [b"sindex-list:", namespace_key(build).as_bytes(), b"=", namespace, suffix.as_bytes()].concat()
+}
+
+fn drop_command(namespace: &[u8], name: &[u8], build: Build) -> Result<Vec<u8>, Error> {
+    let mut command = b"sindex-delete:".to_vec();
+    put(&mut command, namespace_key(build), namespace)?;
+    put(&mut command, "indexname", name)?;
+    command.pop();
+    Ok(command)
+}
+
 /// Returns the command that creates an index, in the words of that version.
 fn create_command(index: &SecondaryIndex, build: Build) -> Result<Vec<u8>, Error> {
     let is_new = build >= Build::NAMED_ARGUMENTS;
     let mut command = b"sindex-create:".to_vec();
-    put(&mut command, if is_new { "namespace" } else { "ns" }, &index.namespace)?;
+    put(&mut command, namespace_key(build), &index.namespace)?;
     if let Some(set) = &index.set {
         put(&mut command, "set", set)?;
     }
@@ -259,8 +285,8 @@ fn put(command: &mut Vec<u8>, key: &str, value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn namespace_key(build: Build) -> &'static [u8] {
-    if build >= Build::NAMED_ARGUMENTS { b"namespace=" } else { b"ns=" }
+fn namespace_key(build: Build) -> &'static str {
+    if build >= Build::NAMED_ARGUMENTS { "namespace" } else { "ns" }
 }
 
 /// How long to wait before asking again: a moment for a person, and no load for a server.
@@ -335,6 +361,17 @@ mod tests {
             let expected = format!("sindex-create:namespace=test;set=demo;indexname=ix_num;{expected}");
             check(&SecondaryIndex { kind, indexed, ..index() }, [8, 1, 0], &expected);
         }
+    }
+
+    #[test]
+    fn an_index_is_dropped_by_its_name() {
+        for (build, expected) in [
+            ([8, 1, 0], "sindex-delete:namespace=test;indexname=ix"),
+            ([8, 0, 9], "sindex-delete:ns=test;indexname=ix"),
+        ] {
+            assert_eq!(drop_command(b"test", b"ix", Build(build)).unwrap(), expected.as_bytes());
+        }
+        assert_eq!(drop_command(b"test", b"a;b", Build([8, 1, 0])).unwrap_err().kind(), ErrorKind::Input);
     }
 
     #[test]

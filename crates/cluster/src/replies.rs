@@ -136,6 +136,17 @@ pub enum ServerIndex {
     Unknown(Vec<u8>),
 }
 
+impl ServerIndex {
+    /// Returns the name, if the item says one.
+    pub(crate) fn name(&self) -> Option<&[u8]> {
+        match self {
+            Self::Secondary(index) => Some(&index.name),
+            Self::Set { name, .. } => Some(name),
+            Self::Unknown(item) => value_in(item, b':', b"indexname"),
+        }
+    }
+}
+
 /// Parses the items of `sindex-list`, of old servers and new ones.
 pub(crate) fn indexes(reply: &[u8]) -> Vec<ServerIndex> {
     let items = reply.split(|&byte| byte == b';').filter(|item| !item.is_empty());

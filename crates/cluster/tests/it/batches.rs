@@ -10,13 +10,13 @@ use asbackup_testserver::{Command, Fault, FaultAction, SampleRecords, TestServer
 
 use crate::support::{all, connect, server, spec, stored};
 
-const DEADLINES: WriteDeadlines =
+pub(crate) const DEADLINES: WriteDeadlines =
     WriteDeadlines { socket_timeout: Duration::from_secs(10), total_timeout: Duration::ZERO };
-const OK: RowResult = RowResult::Answered(ResultCode::OK);
-const IN_DOUBT: RowResult = RowResult::Unanswered { in_doubt: true };
+pub(crate) const OK: RowResult = RowResult::Answered(ResultCode::OK);
+pub(crate) const IN_DOUBT: RowResult = RowResult::Unanswered { in_doubt: true };
 
 /// Returns rows for that many records, as a scan of another server gives them.
-async fn rows(records: u64, exists: ExistsRule) -> Batch {
+pub(crate) async fn rows(records: u64, exists: ExistsRule) -> Batch {
     let server = server(0);
     server.store().load("test", SampleRecords { count: records, record_bytes: 300 });
     let cluster = connect(&server).await;
@@ -35,7 +35,7 @@ async fn rows(records: u64, exists: ExistsRule) -> Batch {
     batch
 }
 
-async fn target() -> (TestServer, Cluster) {
+pub(crate) async fn target() -> (TestServer, Cluster) {
     let server = server(0);
     let cluster = connect(&server).await;
     (server, cluster)

@@ -5,4 +5,5 @@ mod batches;
 mod metadata;
 mod queries;
 mod scripted;
+mod singles;
 mod support;

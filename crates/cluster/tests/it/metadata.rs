@@ -123,3 +123,20 @@ async fn a_refused_info_command_says_why() {
     assert_eq!(error.kind(), ErrorKind::Server(ResultCode::ROLE_VIOLATION));
     assert!(error.to_string().starts_with("sindex-list refused (node "), "{error}");
 }
+
+#[tokio::test]
+async fn a_dropped_index_is_gone_and_may_be_missing() {
+    let server = server(0);
+    let cluster = connect(&server).await;
+    server.store().add_index(index("ix", IndexKind::Default, None));
+    server.store().add_index(index("other", IndexKind::Default, None));
+    server.store().add_set_index("test", "of_set", "demo");
+    for name in [&b"ix"[..], b"of_set", b"ix"] {
+        cluster.drop_index(b"test", name, LONGEST).await.unwrap();
+    }
+    let left: Vec<_> = server.store().indexes("test").into_iter().map(|index| index.name).collect();
+    assert_eq!(left, [b"other"]);
+    assert_eq!(cluster.indexes(b"test").await.unwrap().len(), 1);
+    let error = cluster.drop_index(b"nosuch", b"ix", LONGEST).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Namespace);
+}
