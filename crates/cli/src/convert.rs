@@ -1,14 +1,15 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
-use std::{net::Ipv6Addr, num::NonZeroUsize, thread};
+use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, thread, time::Duration};
 
 use asbackup::{
-    BackupConfig, BatchLimits, ByteSize, ClusterConfig, ExistingFiles, ExistsRule, GenerationRule, Local,
-    Parallelism, Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules,
+    BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
+    GenerationRule, Local, MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry,
+    Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
 };
 
 use crate::{
-    args::{Backup, Connection, Restore},
+    args::{Backup, Connection, IndexConflict, LeftOut, Restore},
     failure::Failure,
 };
 
@@ -39,6 +40,7 @@ fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
 /// Returns what a backup is to do.
 pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     let mut config = BackupConfig::new(args.namespace.clone());
+    config.left_out = left_out(&args.left_out);
     config.readers = parallelism(usize::from(args.parallel))?;
     config.writers = config.readers;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
@@ -59,7 +61,20 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
     config.readers = parallelism(files_at_once(args))?;
-    config.batches = BatchLimits { rows: args.batch_size, in_flight: args.max_async_batches };
+    config.left_out = left_out(&args.selection.left_out);
+    config.sets = names(&args.selection.set_list, "change --set-list")?;
+    config.bins = names(&args.selection.bin_list, "change --bin-list")?;
+    config.extra_ttl = Duration::from_secs(u64::from(args.rules.extra_ttl));
+    config.metadata =
+        if args.metadata.apply_metadata_last { MetadataOrder::Last } else { MetadataOrder::First };
+    config.index_conflict = match args.metadata.index_conflict {
+        IndexConflict::Keep => asbackup::IndexConflict::Keep,
+        IndexConflict::Replace => asbackup::IndexConflict::Replace,
+        IndexConflict::Fail => asbackup::IndexConflict::Fail,
+    };
+    config.writes = writes(args);
+    config.record_errors =
+        if args.rules.ignore_record_error { RecordErrors::Ignore } else { RecordErrors::Stop };
     config.rules = rules(args);
     config.socket_timeout = args.waits.socket_timeout;
     config.total_timeout = args.waits.total_timeout;
@@ -96,6 +111,33 @@ fn parallelism(count: usize) -> Result<Parallelism, Failure> {
     Parallelism::new(count).map_err(|error| Failure::usage(error.to_string(), "change --parallel"))
 }
 
+fn left_out(args: &LeftOut) -> BTreeSet<EntryClass> {
+    let classes = [
+        (args.no_records, EntryClass::Records),
+        (args.no_indexes, EntryClass::Indexes),
+        (args.no_udfs, EntryClass::UdfModules),
+    ];
+    classes.into_iter().filter_map(|(out, class)| out.then_some(class)).collect()
+}
+
+fn names(list: &[String], hint: &'static str) -> Result<Option<Names>, Failure> {
+    if list.is_empty() {
+        return Ok(None);
+    }
+    Names::new(list.iter().map(String::as_str))
+        .map(Some)
+        .map_err(|error| Failure::usage(error.to_string(), hint))
+}
+
+fn writes(args: &Restore) -> Writes {
+    let in_flight = args.max_async_batches;
+    if args.disable_batch_writes {
+        Writes::Single { in_flight }
+    } else {
+        Writes::Batches(BatchLimits { rows: args.batch_size, in_flight })
+    }
+}
+
 fn rules(args: &Restore) -> WriteRules {
     let exists = match (args.rules.unique, args.rules.replace) {
         (true, _) => ExistsRule::CreateOnly,
@@ -108,8 +150,6 @@ fn rules(args: &Restore) -> WriteRules {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use asbackup::ErrorKind;
     use clap::Parser;
 
@@ -149,6 +189,9 @@ mod tests {
         check_backup(" --file-limit 3", |config| config.file_limit = Some(ByteSize(3 << 20)));
         check_backup(" --file-limit 0", |config| config.file_limit = None);
         check_backup(" --compact", |config| config.spelling = Spelling::Compact);
+        check_backup(" --no-records", |config| config.left_out = [EntryClass::Records].into());
+        check_backup(" --no-indexes", |config| config.left_out = [EntryClass::Indexes].into());
+        check_backup(" --no-udfs", |config| config.left_out = [EntryClass::UdfModules].into());
         check_backup(" --remove-files", |config| config.existing = ExistingFiles::Replace);
         check_backup(" --socket-timeout 7", |config| config.socket_timeout = Duration::from_millis(7));
         check_backup(" --max-retries 3", |config| config.retry.max_retries = 3);
@@ -167,10 +210,30 @@ mod tests {
         let rename = |from: &str, to: &str| Some(Rename { from: from.to_owned(), to: to.to_owned() });
         check_restore(" --namespace a,b", |config| config.rename = rename("a", "b"));
         check_restore(" --namespace a", |config| config.rename = rename("a", "a"));
-        check_restore(" --batch-size 5", |config| config.batches.rows = NonZeroUsize::new(5).unwrap());
-        check_restore(" --max-async-batches 6", |config| {
-            config.batches.in_flight = NonZeroUsize::new(6).unwrap();
+        let count = |count| NonZeroUsize::new(count).unwrap();
+        let batches =
+            |rows, in_flight| Writes::Batches(BatchLimits { rows: count(rows), in_flight: count(in_flight) });
+        check_restore(" --batch-size 5", |config| config.writes = batches(5, 32));
+        check_restore(" --max-async-batches 6", |config| config.writes = batches(128, 6));
+        check_restore(" --disable-batch-writes", |config| {
+            config.writes = Writes::Single { in_flight: count(32) };
         });
+        let names = |names: &[&str]| Names::new(names.iter().copied()).ok();
+        check_restore(" --set-list a,b --set c", |config| config.sets = names(&["a", "b", "c"]));
+        check_restore(" --bin-list a", |config| config.bins = names(&["a"]));
+        check_restore(" --no-records", |config| config.left_out = [EntryClass::Records].into());
+        check_restore(" --no-indexes", |config| config.left_out = [EntryClass::Indexes].into());
+        check_restore(" --no-udfs", |config| config.left_out = [EntryClass::UdfModules].into());
+        check_restore(" --extra-ttl 60", |config| config.extra_ttl = Duration::from_secs(60));
+        check_restore(" --ignore-record-error", |config| config.record_errors = RecordErrors::Ignore);
+        check_restore(" --apply-metadata-last", |config| config.metadata = MetadataOrder::Last);
+        for (word, conflict) in [
+            ("keep", asbackup::IndexConflict::Keep),
+            ("replace", asbackup::IndexConflict::Replace),
+            ("fail", asbackup::IndexConflict::Fail),
+        ] {
+            check_restore(&format!(" --index-conflict {word}"), |config| config.index_conflict = conflict);
+        }
         check_restore(" --no-generation", |config| config.rules.generation = GenerationRule::Ignore);
         check_restore(" --unique", |config| config.rules.exists = ExistsRule::CreateOnly);
         check_restore(" --replace", |config| config.rules.exists = ExistsRule::Replace);
@@ -181,6 +244,18 @@ mod tests {
         });
         check_restore(" --retry-multiplier 1.5", |config| config.retry.multiplier = 1.5);
         check_restore(" --retry-max-attempts 0", |config| config.retry.max_retries = 0);
+    }
+
+    #[test]
+    fn a_name_that_is_listed_twice_is_bad_usage() {
+        for (flags, flag) in [("-s a,b,a", "--set-list"), ("-B a,a", "--bin-list"), ("-s a,,b", "--set-list")]
+        {
+            let line = format!("asrestore -d in {flags}");
+            let args = Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
+            let failure = restore(&args).unwrap_err();
+            assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
+            assert!(failure.lines().last().unwrap().contains(flag), "{flags}");
+        }
     }
 
     #[test]

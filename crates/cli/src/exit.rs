@@ -34,6 +34,18 @@ pub(crate) struct Facts {
     pub(crate) error: Option<ErrorKind>,
     /// What the report says.
     pub(crate) tally: Tally,
+    /// What the user says about ignored records.
+    pub(crate) ignored: Ignored,
+}
+
+/// Whether records that were refused and left out, as asked, are a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Ignored {
+    /// They aren't.
+    #[default]
+    Pass,
+    /// They are like any others that were refused.
+    Fail,
 }
 
 /// What of a report the exit code depends on.
@@ -43,6 +55,8 @@ pub(crate) struct Tally {
     pub(crate) unaccounted: i64,
     /// Records, indexes and UDFs that were refused.
     pub(crate) refused: u64,
+    /// Records that were refused and left out, as asked.
+    pub(crate) ignored: u64,
     /// What a validation found.
     pub(crate) findings: usize,
     /// Whether anything was read.
@@ -52,7 +66,7 @@ pub(crate) struct Tally {
 impl Exit {
     /// Returns the exit; of several reasons the first wins in the order of this function.
     pub(crate) fn of(facts: &Facts) -> Self {
-        let Facts { signal, error, tally } = facts;
+        let Facts { signal, error, tally, ignored } = facts;
         let code = error.map(|kind| Self::of_error(kind, tally.moved));
         match signal {
             Some(signal) => Self::Signalled(*signal),
@@ -61,6 +75,7 @@ impl Exit {
             None => match code {
                 Some(code) => code,
                 None if tally.refused > 0 => Self::Refused,
+                None if tally.ignored > 0 && *ignored == Ignored::Fail => Self::Refused,
                 None => Self::Success,
             },
         }
@@ -124,7 +139,7 @@ mod tests {
     }
 
     fn tally(unaccounted: i64, refused: u64, findings: usize) -> Facts {
-        Facts { tally: Tally { unaccounted, refused, findings, moved: true }, ..Facts::default() }
+        Facts { tally: Tally { unaccounted, refused, findings, ignored: 0, moved: true }, ..Facts::default() }
     }
 
     #[test]
@@ -155,6 +170,14 @@ mod tests {
     fn refused_is_3_whether_the_job_went_on_or_not() {
         check(failed(ErrorKind::Refused), 3, "partial");
         check(tally(0, 1, 0), 3, "partial");
+    }
+
+    #[test]
+    fn ignored_records_are_0_unless_they_are_to_be_3() {
+        let mut facts = Facts { tally: Tally { ignored: 1, ..Tally::default() }, ..Facts::default() };
+        check(facts, 0, "complete");
+        facts.ignored = Ignored::Fail;
+        check(facts, 3, "partial");
     }
 
     #[test]

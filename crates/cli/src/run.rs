@@ -12,7 +12,7 @@ use crate::{
     args::{Asbackup, Asrestore, Output},
     console::Console,
     convert,
-    exit::Exit,
+    exit::{Exit, Ignored},
     failure::Failure,
     logging,
     progress::{Meter, Reading},
@@ -40,7 +40,10 @@ pub(crate) fn restore(args: Asrestore) -> Exit {
 fn write(args: &Asrestore) -> Exit {
     let Asrestore { connection, restore, output } = args;
     let names = restore.namespace.as_ref().map_or_else(String::new, ToString::to_string);
-    let known = Known::new(Command::Restore, names, restore.input.path());
+    let mut known = Known::new(Command::Restore, names, restore.input.path());
+    if restore.rules.fail_if_ignored {
+        known.ignored = Ignored::Fail;
+    }
     command(&known, output, convert::files_at_once(restore), async |session| {
         let config = convert::restore(restore)?;
         let batches = restore.max_async_batches.get();

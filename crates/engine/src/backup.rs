@@ -9,7 +9,7 @@ use asbackup_storage::Local;
 
 use crate::{
     Error, blocking,
-    config::BackupConfig,
+    config::{BackupConfig, EntryClass},
     job::{JobContext, Outcome},
     pipeline::{Queue, Tasks},
     plan::{BackupPlan, plan_backup},
@@ -64,6 +64,9 @@ async fn copy_all(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<(), Error> {
+    if config.left_out.contains(&EntryClass::Records) {
+        return copy_metadata(cluster, config, files, warnings, job).await;
+    }
     let total = job.or_cancelled(cluster.object_count(config.namespace.as_bytes())).await?;
     job.counters.records_total.add(total.map_err(crate::connect_error)?);
     copy_metadata(cluster, config, files, warnings, job).await?;
@@ -78,9 +81,14 @@ async fn copy_metadata(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<(), Error> {
-    let udfs = job.or_cancelled(cluster.udfs()).await?.map_err(crate::scan_error)?;
-    let indexes = job.or_cancelled(cluster.indexes(config.namespace.as_bytes())).await?;
-    let indexes = indexes.map_err(crate::scan_error)?;
+    let (mut udfs, mut indexes) = (Vec::new(), Vec::new());
+    if !config.left_out.contains(&EntryClass::UdfModules) {
+        udfs = job.or_cancelled(cluster.udfs()).await?.map_err(crate::scan_error)?;
+    }
+    if !config.left_out.contains(&EntryClass::Indexes) {
+        let listed = job.or_cancelled(cluster.indexes(config.namespace.as_bytes())).await?;
+        indexes = listed.map_err(crate::scan_error)?;
+    }
     job.counters.udfs_read.add(udfs.len() as u64);
     job.counters.indexes_read.add(indexes.len() as u64);
     let indexes: Vec<SecondaryIndex> =

@@ -43,8 +43,9 @@ pub use asbackup_codec::{
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, ExistingFiles, OutOfRange, Parallelism, Rename, RestoreConfig,
-    ScanRetry, ValidateConfig, WriteRetry,
+    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, IndexConflict, MetadataOrder, Names,
+    NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry, ValidateConfig,
+    WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

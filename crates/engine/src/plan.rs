@@ -1,12 +1,14 @@
 //! A configuration checked against itself, the cluster and the target, once. After it nothing is left to check.
 
+use std::collections::BTreeSet;
+
 use asbackup_cluster::Cluster;
 use asbackup_model::PartitionId;
 use asbackup_storage::Local;
 
 use crate::{
     Error, ErrorKind, blocking,
-    config::{BackupConfig, ExistingFiles, RestoreConfig},
+    config::{BackupConfig, EntryClass, ExistingFiles, RestoreConfig},
     naming,
     pipeline::{BLOCK_BYTES, CHUNK_BYTES, QUEUED_BLOCKS_PER_READER},
     sink::cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
@@ -29,6 +31,7 @@ pub(crate) async fn plan_backup(
     config: &BackupConfig,
     target: &Local,
 ) -> Result<BackupPlan, Error> {
+    check_classes(&config.left_out)?;
     check_namespace_name(&config.namespace)?;
     check_namespace(cluster, config.namespace.as_bytes()).await?;
     let files = {
@@ -60,6 +63,7 @@ pub(crate) async fn plan_backup(
 
 /// Checks a restore's configuration.
 pub(crate) async fn plan_restore(cluster: &Cluster, config: &RestoreConfig) -> Result<(), Error> {
+    check_classes(&config.left_out)?;
     if let Some(rename) = &config.rename {
         check_namespace(cluster, rename.to.as_bytes()).await?;
     }
@@ -69,6 +73,16 @@ pub(crate) async fn plan_restore(cluster: &Cluster, config: &RestoreConfig) -> R
         "restore planned"
     );
     Ok(())
+}
+
+fn check_classes(left_out: &BTreeSet<EntryClass>) -> Result<(), Error> {
+    if left_out.len() < EntryClass::ALL.len() {
+        return Ok(());
+    }
+    let message = "records, indexes and UDF modules are all left out: nothing is left to do";
+    Err(Error::of(ErrorKind::Config, message)
+        .hint("leave out one of --no-records, --no-indexes and --no-udfs")
+        .build())
 }
 
 fn check_namespace_name(namespace: &str) -> Result<(), Error> {

@@ -94,6 +94,7 @@ pub(crate) struct Counters {
     pub(crate) written: Counter,
     pub(crate) expired: Counter,
     pub(crate) skipped: NamedCounters,
+    pub(crate) ignored: NamedCounters,
     pub(crate) inserted: Counter,
     pub(crate) existed: Counter,
     pub(crate) fresher: Counter,
@@ -106,9 +107,13 @@ pub(crate) struct Counters {
     pub(crate) indexes_read: Counter,
     pub(crate) indexes_written: Counter,
     pub(crate) indexes_same: Counter,
+    pub(crate) indexes_kept: Counter,
+    pub(crate) indexes_replaced: Counter,
+    pub(crate) indexes_not_restored: Counter,
     pub(crate) indexes_failed: Counter,
     pub(crate) udfs_read: Counter,
     pub(crate) udfs_written: Counter,
+    pub(crate) udfs_not_restored: Counter,
     pub(crate) udfs_failed: Counter,
     pub(crate) bytes_decoded: Counter,
     pub(crate) bytes_stored: Counter,
@@ -127,6 +132,7 @@ impl Counters {
             written: Counter::default(),
             expired: Counter::default(),
             skipped: NamedCounters::default(),
+            ignored: NamedCounters::default(),
             inserted: Counter::default(),
             existed: Counter::default(),
             fresher: Counter::default(),
@@ -139,9 +145,13 @@ impl Counters {
             indexes_read: Counter::default(),
             indexes_written: Counter::default(),
             indexes_same: Counter::default(),
+            indexes_kept: Counter::default(),
+            indexes_replaced: Counter::default(),
+            indexes_not_restored: Counter::default(),
             indexes_failed: Counter::default(),
             udfs_read: Counter::default(),
             udfs_written: Counter::default(),
+            udfs_not_restored: Counter::default(),
             udfs_failed: Counter::default(),
             bytes_decoded: Counter::default(),
             bytes_stored: Counter::default(),
@@ -168,8 +178,8 @@ impl Counters {
 
     pub(crate) fn progress(&self) -> Progress {
         let known = |counter: &Counter| Some(counter.count()).filter(|count| *count > 0);
-        let answered =
-            self.inserted.count() + self.existed.count() + self.fresher.count() + self.failed.sum();
+        let refused = self.ignored.sum() + self.failed.sum();
+        let answered = self.inserted.count() + self.existed.count() + self.fresher.count() + refused;
         Progress {
             records_read: self.read.count(),
             records_done: self.written.count() + self.expired.count() + self.skipped.sum() + answered,

@@ -128,7 +128,7 @@ pub struct Source {
 }
 
 /// Counts of a restore's records:
-/// read = expired + skipped + inserted + existed + fresher + failed + unfinished + unaccounted.
+/// read = expired + skipped + inserted + existed + fresher + ignored + failed + unfinished + unaccounted.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Restored {
@@ -144,6 +144,8 @@ pub struct Restored {
     pub existed: u64,
     /// Records whose stored generation was as high or higher.
     pub fresher: u64,
+    /// Records that were refused and left out, as asked, by reason.
+    pub ignored: Named,
     /// Records that were refused or have no certain answer, by reason.
     pub failed: Named,
     /// Records that were read when the job ended before their final answer came.
@@ -152,7 +154,7 @@ pub struct Restored {
     pub unaccounted: i64,
 }
 
-/// Counts of indexes in a restore.
+/// Counts of indexes in a restore: read = created + same + kept + replaced + not_restored + failed, once it is done.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct IndexesRestored {
@@ -162,11 +164,17 @@ pub struct IndexesRestored {
     pub created: u64,
     /// How many were there already with the same definition.
     pub same: u64,
+    /// How many gave way to another one of their name, as asked.
+    pub kept: u64,
+    /// How many took the place of another one of their name, as asked.
+    pub replaced: u64,
+    /// How many were left out, as asked.
+    pub not_restored: u64,
     /// How many could not be created.
     pub failed: u64,
 }
 
-/// Counts of UDF modules in a restore.
+/// Counts of UDF modules in a restore: read = created + not_restored + failed, once it is done.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct UdfsRestored {
@@ -174,6 +182,8 @@ pub struct UdfsRestored {
     pub read: u64,
     /// How many were registered.
     pub created: u64,
+    /// How many were left out, as asked.
+    pub not_restored: u64,
     /// How many were refused.
     pub failed: u64,
 }

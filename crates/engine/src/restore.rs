@@ -11,7 +11,7 @@ use asbackup_storage::{Local, StoredFile};
 
 use crate::{
     Clock, Error, ErrorKind, blocking,
-    config::RestoreConfig,
+    config::{MetadataOrder, RestoreConfig},
     job::{JobContext, Outcome},
     naming,
     pipeline::{BLOCK_BYTES, Queue, Spare, Tasks},
@@ -23,9 +23,10 @@ use crate::{
     sink::{
         cluster::{self, Writer},
         metadata::{self, Metadata, MetadataWriter},
+        refusal::Refusals,
     },
     source::files::{FileEntry, FileQueue, FileReader},
-    transcode::to_rows::{Taken, ToRows},
+    transcode::to_rows::{Skip, Taken, ToRows},
 };
 
 /// Runs a restore to its end and says what it did.
@@ -62,10 +63,12 @@ impl Restore {
         };
         self.job.counters.bytes_total.add(files.iter().map(|file| file.bytes).sum());
         self.job.counters.files.add(files.len() as u64);
-        // Indexes and UDFs first: an index that is built while records come in costs each write less than one that is
-        // built afterwards costs the cluster.
-        let (first, then): (Vec<_>, Vec<_>) =
+        let (metadata, records): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| naming::is_metadata(&file.name));
+        let (first, then) = match self.config.metadata {
+            MetadataOrder::First => (metadata, records),
+            MetadataOrder::Last => (records, metadata),
+        };
         self.copy_files(first).await?;
         self.copy_files(then).await
     }
@@ -78,7 +81,7 @@ impl Restore {
         let mut tasks = Tasks::new(self.job.token.clone());
         for _ in 0..readers {
             let reader = Reader {
-                to_rows: ToRows { rename: self.config.rename.clone(), rules: self.config.rules },
+                to_rows: ToRows::new(&self.config),
                 clock: self.clock,
                 rows: sender.clone(),
                 metadata: metadata_sender.clone(),
@@ -98,7 +101,8 @@ impl Restore {
     fn writer(&self) -> Writer {
         Writer {
             cluster: self.cluster.clone(),
-            limits: self.config.batches,
+            writes: self.config.writes,
+            refusals: Refusals::new(self.config.record_errors),
             deadlines: WriteDeadlines {
                 socket_timeout: self.config.socket_timeout,
                 total_timeout: self.config.total_timeout,
@@ -114,6 +118,8 @@ impl Restore {
         MetadataWriter {
             cluster: self.cluster.clone(),
             rename: self.config.rename.clone(),
+            left_out: self.config.left_out.clone(),
+            conflict: self.config.index_conflict,
             warnings: Arc::clone(&self.warnings),
             job: self.job.clone(),
         }
@@ -123,11 +129,18 @@ impl Restore {
         let counters = &self.job.counters;
         let duration = counters.elapsed();
         let (skipped, failed) = (counters.skipped.counts(), counters.failed.counts());
+        let ignored = counters.ignored.counts();
         let (expired, inserted) = (counters.expired.count(), counters.inserted.count());
         let (existed, fresher) = (counters.existed.count(), counters.fresher.count());
         let read = counters.read.count();
-        let (skipped_sum, failed_sum) = (skipped.values().sum(), failed.values().sum());
-        let rest = unaccounted(read, &[expired, skipped_sum, inserted, existed, fresher, failed_sum]);
+        let [skipped_sum, ignored_sum, failed_sum] =
+            [&skipped, &ignored, &failed].map(|counts| counts.values().sum());
+        let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if ignored_sum > 0 {
+            warnings.push(format!("{ignored_sum} records were refused by the server and left out, as asked"));
+        }
+        let parts = [expired, skipped_sum, inserted, existed, fresher, ignored_sum, failed_sum];
+        let rest = unaccounted(read, &parts);
         let unfinished = if success { 0 } else { u64::try_from(rest).unwrap_or(0) };
         let unaccounted = rest - i64::try_from(unfinished).unwrap_or(0);
         RestoreReport {
@@ -141,6 +154,7 @@ impl Restore {
                 inserted,
                 existed,
                 fresher,
+                ignored,
                 failed,
                 unfinished,
                 unaccounted,
@@ -149,17 +163,21 @@ impl Restore {
                 read: counters.indexes_read.count(),
                 created: counters.indexes_written.count(),
                 same: counters.indexes_same.count(),
+                kept: counters.indexes_kept.count(),
+                replaced: counters.indexes_replaced.count(),
+                not_restored: counters.indexes_not_restored.count(),
                 failed: counters.indexes_failed.count(),
             },
             udfs: UdfsRestored {
                 read: counters.udfs_read.count(),
                 created: counters.udfs_written.count(),
+                not_restored: counters.udfs_not_restored.count(),
                 failed: counters.udfs_failed.count(),
             },
             errors: Troubles::of(counters),
             bytes: Bytes::of(counters),
             rates: Rates::of(counters, duration),
-            warnings: self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
+            warnings,
         }
     }
 }
@@ -202,7 +220,8 @@ struct InProgress {
     now: VoidTime,
     read: u64,
     expired: u64,
-    without_bins: u64,
+    /// By [`Skip`], in its order.
+    skipped: [u64; Skip::ALL.len()],
 }
 
 impl Reader {
@@ -237,7 +256,7 @@ impl Reader {
         match self.to_rows.record(&mut hand.block, record, hand.now) {
             Taken::Row => {}
             Taken::Expired => hand.expired += 1,
-            Taken::NoBins => hand.without_bins += 1,
+            Taken::Skipped(skip) => hand.skipped[skip as usize] += 1,
             Taken::OtherNamespace => return Err(self.other_namespace(record.namespace, file)),
             Taken::BlockOfOtherNamespace => {
                 hand.read -= 1;
@@ -265,14 +284,15 @@ impl Reader {
         let counters = &self.job.counters;
         counters.read.add(std::mem::take(&mut self.in_hand.read));
         counters.expired.add(std::mem::take(&mut self.in_hand.expired));
-        let without_bins = std::mem::take(&mut self.in_hand.without_bins);
-        if without_bins > 0 {
-            counters.skipped.add("bins", without_bins);
+        for (skip, count) in Skip::ALL.into_iter().zip(std::mem::take(&mut self.in_hand.skipped)) {
+            if count > 0 {
+                counters.skipped.add(skip.name(), count);
+            }
         }
         self.in_hand.now = VoidTime(self.clock.unix_s().saturating_sub(VoidTime::EPOCH_UNIX_SECONDS));
     }
 
     fn other_namespace(&self, namespace: &[u8], file: &StoredFile) -> Error {
-        metadata::other_namespace(namespace, self.to_rows.rename.as_ref(), Some(&file.name))
+        metadata::other_namespace(namespace, self.to_rows.rename(), Some(&file.name))
     }
 }

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 use std::alloc::System;
+use std::collections::BTreeSet;
 
 use asbackup_codec::Step;
 use asbackup_codec::asb::{Decoder, Entry, Spelling, encode_record};
-use asbackup_codec::wire::{Answer, WriteRules, decode_answer, encode_record_answer, encode_row};
+use asbackup_codec::wire::{
+    Answer, WriteRules, decode_answer, encode_record_answer, encode_row, encode_row_of_bins,
+};
 use asbackup_model::{RecordLayout, RecordView};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
@@ -26,6 +29,7 @@ fn the_hot_path_allocates_nothing_per_record() {
         ("wire to compact ASB", wire_to_asb(&base64_text(), Spelling::Compact)),
         ("base64 ASB to rows", asb_to_rows(&base64_text())),
         ("compact ASB to rows", asb_to_rows(&compact_text())),
+        ("base64 ASB to rows of some bins", asb_to_rows_of_some_bins(&base64_text())),
     ] {
         assert_eq!(stats, Stats::default(), "{path}");
     }
@@ -41,6 +45,15 @@ fn asb_to_asb(text: &[u8], spelling: Spelling) -> Stats {
 /// What a restore does.
 fn asb_to_rows(text: &[u8]) -> Stats {
     second_pass(text, |out, record| encode_row(out, record, b"target", WriteRules::default()))
+}
+
+/// What a restore does that leaves bins out.
+fn asb_to_rows_of_some_bins(text: &[u8]) -> Stats {
+    let wanted: BTreeSet<Vec<u8>> = [b"c".to_vec(), b"x".to_vec()].into();
+    second_pass(text, |out, record| {
+        let bins = record.bins.iter().filter(|bin| wanted.contains(bin.name));
+        encode_row_of_bins(out, record, bins, b"target", WriteRules::default());
+    })
 }
 
 /// What a backup does.

@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, value_parser};
 
-use super::value::{milliseconds, pause_milliseconds};
+use super::{
+    LeftOut,
+    value::{milliseconds, pause_milliseconds},
+};
 
 /// What a backup is asked for.
 #[derive(Debug, Args)]
@@ -29,6 +32,9 @@ pub(crate) struct Backup {
     /// Write blob-like values as raw bytes, not as base64
     #[arg(short = 'C', long)]
     pub(crate) compact: bool,
+
+    #[command(flatten)]
+    pub(crate) left_out: LeftOut,
 
     /// Replace the backup files in the directory, once the new ones are complete; other files stay
     #[arg(short, long)]

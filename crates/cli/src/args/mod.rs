@@ -4,6 +4,7 @@ mod backup;
 mod connection;
 mod output;
 mod restore;
+mod selection;
 mod value;
 
 use std::{
@@ -18,7 +19,8 @@ use crate::exit::Exit;
 pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
-pub(crate) use restore::Restore;
+pub(crate) use restore::{IndexConflict, Restore};
+pub(crate) use selection::LeftOut;
 
 /// Backs up a namespace of an Aerospike cluster into files.
 #[derive(Debug, Parser)]
@@ -121,6 +123,12 @@ mod tests {
         assert_eq!(args.connection.host, ["a:1", "b", "[::1]:7"]);
         assert_eq!((args.connection.port, args.backup.parallel, args.backup.file_limit), (4000, 8, 10));
         assert!(args.backup.compact && args.backup.remove_files && args.output.verbose);
+        let args: Asbackup = parse_line("asbackup -n ns -d dir -R -I").unwrap();
+        assert!(args.backup.left_out.no_records && args.backup.left_out.no_indexes);
+        let args: Asrestore = parse_line("asrestore -d in -s a,b -B c -R -I").unwrap();
+        let selection = args.restore.selection;
+        assert_eq!((selection.set_list.join("+"), selection.bin_list.join("+")), ("a+b".into(), "c".into()));
+        assert!(selection.left_out.no_records && selection.left_out.no_indexes);
         let args: Asrestore = parse_line("asrestore -h a -p 1 -n x,y -i file -w 3 -g -r -v").unwrap();
         assert_eq!(args.restore.namespace.unwrap().to_string(), "x,y");
         assert_eq!((args.restore.input.path().to_str(), args.restore.parallel), (Some("file"), Some(3)));
@@ -167,6 +175,11 @@ mod tests {
             ("--retry-multiplier NaN", &["--retry-multiplier", "from 1 to 100"]),
             ("--retry-max-attempts -1", &["-1"]),
             ("-w 2000", &["--parallel", "1..=1024"]),
+            ("--extra-ttl -1", &["-1"]),
+            ("--extra-ttl 1h", &["--extra-ttl"]),
+            ("--index-conflict merge", &["--index-conflict", "keep, replace, fail"]),
+            ("--fail-if-ignored", &["--ignore-record-error"]),
+            ("--set-list", &["--set-list"]),
         ] {
             check_refused::<Asrestore>(&format!("{RESTORE} {flags}"), words);
         }

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 
-use super::value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds};
+use super::{
+    selection::Selection,
+    value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds},
+};
 
 /// What a restore, or a validation, is asked for.
 #[derive(Debug, Args)]
@@ -25,6 +28,9 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) validate: bool,
 
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
     /// Files that are read at once, 1 to 1024; default: as many as there are CPUs
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) parallel: Option<u16>,
@@ -33,12 +39,19 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "COUNT", value_parser = batch_limit, default_value = "128")]
     pub(crate) batch_size: NonZeroUsize,
 
-    /// Batches under way at once, 1 to 65535
+    /// Batches under way at once, or single writes, 1 to 65535
     #[arg(long, value_name = "COUNT", value_parser = batch_limit, default_value = "32")]
     pub(crate) max_async_batches: NonZeroUsize,
 
+    /// Write each record with a request of its own, for servers that take no batches
+    #[arg(long)]
+    pub(crate) disable_batch_writes: bool,
+
     #[command(flatten)]
     pub(crate) rules: Rules,
+
+    #[command(flatten)]
+    pub(crate) metadata: Metadata,
 
     #[command(flatten)]
     pub(crate) waits: Waits,
@@ -79,6 +92,41 @@ pub(crate) struct Rules {
     /// Replace existing records as a whole: bins that the backup doesn't have go
     #[arg(short, long)]
     pub(crate) replace: bool,
+
+    /// Seconds that are added to the time that is left of records that expire
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) extra_ttl: u32,
+
+    /// Count and leave out records that the server refuses; 1,000 of the same kind in a row still end the job
+    #[arg(long)]
+    pub(crate) ignore_record_error: bool,
+
+    /// End with exit code 3 if records were left out by --ignore-record-error
+    #[arg(long, requires = "ignore_record_error")]
+    pub(crate) fail_if_ignored: bool,
+}
+
+/// How indexes and UDF modules are restored.
+#[derive(Debug, Args)]
+pub(crate) struct Metadata {
+    /// Indexes and UDF modules after the records, if they are in metadata files
+    #[arg(long)]
+    pub(crate) apply_metadata_last: bool,
+
+    /// What becomes of an index whose name another one has already
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = IndexConflict::Fail)]
+    pub(crate) index_conflict: IndexConflict,
+}
+
+/// What becomes of an index whose name another one has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IndexConflict {
+    /// Leave the one that is there.
+    Keep,
+    /// Drop the one that is there and create the backup's.
+    Replace,
+    /// Leave the one that is there, and end with exit code 3.
+    Fail,
 }
 
 /// How long writes wait, and how they are tried again.

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Ended, Summary};
-use crate::{exit::Exit, failure::Failure};
+use crate::{
+    exit::{Exit, Ignored},
+    failure::Failure,
+};
 
 /// Version of the JSON report. New keys may come within a version.
 const VERSION: u32 = 1;
@@ -15,6 +18,8 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) command: Command,
+    /// What the user says about ignored records.
+    pub(crate) ignored: Ignored,
     started: Timestamp,
     since: Instant,
     namespace: String,
@@ -83,7 +88,8 @@ impl Known {
     /// Returns what is known of a command that begins now.
     pub(crate) fn new(command: Command, namespace: String, path: &Path) -> Self {
         let path = path.display().to_string();
-        Self { command, started: Timestamp::now(), since: Instant::now(), namespace, path }
+        let (started, since) = (Timestamp::now(), Instant::now());
+        Self { command, ignored: Ignored::Pass, started, since, namespace, path }
     }
 
     fn without_job(&self) -> WithoutJob<'_> {

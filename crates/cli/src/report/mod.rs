@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::{
     args::{Output, ReportFormat},
     console::Console,
-    exit::{Exit, Facts, Tally},
+    exit::{Exit, Facts, Ignored, Tally},
     failure::Failure,
     signal::Signal,
 };
@@ -54,7 +54,7 @@ pub(crate) fn deliver<R: Summary>(
     output: &Output,
     console: &Console,
 ) -> Exit {
-    let exit = settle(&mut ended);
+    let exit = settle(&mut ended, known.ignored);
     let text = text::text(&ended, known.command, exit);
     let json = json::line(&ended, known, exit);
     show(&ended, &text, &json, output, console);
@@ -94,7 +94,7 @@ fn show<R>(ended: &Ended<R>, text: &str, json: &str, output: &Output, console: &
 }
 
 /// Returns the exit, and makes a failure of what only the report shows.
-fn settle<R: Summary>(ended: &mut Ended<R>) -> Exit {
+fn settle<R: Summary>(ended: &mut Ended<R>, ignored: Ignored) -> Exit {
     let tally = ended.report.as_ref().map_or_else(Tally::default, |report| report.tally());
     if tally.unaccounted != 0 && ended.failure.is_none() {
         let message = format!("{} records are unaccounted for", tally.unaccounted);
@@ -102,7 +102,8 @@ fn settle<R: Summary>(ended: &mut Ended<R>) -> Exit {
     }
     // A job that was over before the signal reached it has done all that was asked.
     let signal = ended.signal.filter(|_| ended.failure.is_some());
-    Exit::of(&Facts { signal, error: ended.failure.as_ref().map(|failure| failure.kind), tally })
+    let error = ended.failure.as_ref().map(|failure| failure.kind);
+    Exit::of(&Facts { signal, error, tally, ignored })
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn unaccounted_records_are_a_bug_that_is_said() {
         let mut ended = ended(-3);
-        assert_eq!(settle(&mut ended).code(), 1);
+        assert_eq!(settle(&mut ended, Ignored::Pass).code(), 1);
         let lines = ended.failure.unwrap().lines();
         assert_eq!(lines[0], "-3 records are unaccounted for");
         assert!(lines[1].contains("this is a bug"), "{lines:?}");
@@ -159,9 +160,9 @@ mod tests {
     #[test]
     fn signal_after_the_last_record_changes_nothing() {
         let mut whole = Ended { signal: Some(Signal::Interrupt), ..ended(0) };
-        assert_eq!(settle(&mut whole), Exit::Success);
+        assert_eq!(settle(&mut whole, Ignored::Pass), Exit::Success);
         let mut cut = Ended { failure: Some(Failure::cancelled("over")), ..whole };
-        assert_eq!(settle(&mut cut).code(), 130);
+        assert_eq!(settle(&mut cut, Ignored::Pass).code(), 130);
     }
 
     #[test]

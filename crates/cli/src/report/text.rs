@@ -20,7 +20,7 @@ pub(super) fn text<R: Summary>(ended: &Ended<R>, command: Command, exit: Exit) -
 impl Summary for BackupReport {
     fn tally(&self) -> Tally {
         let (unaccounted, refused) = (self.records.unaccounted, self.records.failed);
-        Tally { unaccounted, refused, findings: 0, moved: self.records.read > 0 }
+        Tally { unaccounted, refused, moved: self.records.read > 0, ..Tally::default() }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -45,8 +45,8 @@ impl Summary for RestoreReport {
     fn tally(&self) -> Tally {
         let records: u64 = self.records.failed.values().sum();
         let refused = records + self.indexes.failed + self.udfs.failed;
-        let moved = self.bytes.stored > 0;
-        Tally { unaccounted: self.records.unaccounted, refused, findings: 0, moved }
+        let (ignored, moved) = (self.records.ignored.values().sum(), self.bytes.stored > 0);
+        Tally { unaccounted: self.records.unaccounted, refused, ignored, findings: 0, moved }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -58,12 +58,19 @@ impl Summary for RestoreReport {
             ("expired", records.expired),
         ]);
         counts.by_name("skipped", &records.skipped);
+        counts.by_name("ignored", &records.ignored);
         counts.by_name("failed", &records.failed);
         counts.more(&[("unfinished", records.unfinished)]);
         let mut indexes = Counts::of(&[("read", self.indexes.read), ("created", self.indexes.created)]);
-        indexes.more(&[("the same already", self.indexes.same), ("failed", self.indexes.failed)]);
+        indexes.more(&[
+            ("the same already", self.indexes.same),
+            ("kept", self.indexes.kept),
+            ("replaced", self.indexes.replaced),
+            ("left out", self.indexes.not_restored),
+            ("failed", self.indexes.failed),
+        ]);
         let mut udfs = Counts::of(&[("read", self.udfs.read), ("created", self.udfs.created)]);
-        udfs.more(&[("failed", self.udfs.failed)]);
+        udfs.more(&[("left out", self.udfs.not_restored), ("failed", self.udfs.failed)]);
         let mut rows = Rows::default();
         if !self.namespace.is_empty() {
             rows.add("namespace", self.namespace.clone());

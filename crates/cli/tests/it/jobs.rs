@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::tool::{Ran, asbackup, asrestore, run, without_times};
 
-const RECORDS: u64 = 1000;
+pub(crate) const RECORDS: u64 = 1000;
 
 /// Returns a server whose namespace `test` holds records, an index and a UDF module, and whose namespace `copy` is
 /// empty.
@@ -21,7 +21,7 @@ pub(crate) fn server() -> TestServer {
     server
 }
 
-fn index(namespace: &str, bin: &[u8]) -> SecondaryIndex {
+pub(crate) fn index(namespace: &str, bin: &[u8]) -> SecondaryIndex {
     SecondaryIndex {
         namespace: namespace.into(),
         set: None,
@@ -39,11 +39,11 @@ pub(crate) fn at(server: &TestServer) -> String {
     format!("-h {}", server.address())
 }
 
-fn back_up(server: &TestServer, flags: &str, dir: &Path) -> Ran {
+pub(crate) fn back_up(server: &TestServer, flags: &str, dir: &Path) -> Ran {
     run(asbackup(), &format!("{} -n test -d {{}} --log-level error {flags}", at(server)), dir)
 }
 
-fn restore(server: &TestServer, flags: &str, dir: &Path) -> Ran {
+pub(crate) fn restore(server: &TestServer, flags: &str, dir: &Path) -> Ran {
     run(asrestore(), &format!("{} -n test,copy -d {{}} --log-level error {flags}", at(server)), dir)
 }
 

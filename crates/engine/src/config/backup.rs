@@ -1,10 +1,10 @@
 //! What a backup may be asked for.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use asbackup_codec::asb::Spelling;
 
-use super::{ByteSize, Parallelism};
+use super::{ByteSize, EntryClass, Parallelism};
 
 /// What to back up, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ use super::{ByteSize, Parallelism};
 pub struct BackupConfig {
     /// Namespace. There is no default, since a backup of the wrong one is no backup.
     pub namespace: String,
+    /// Classes of entries that aren't read. Default: none.
+    pub left_out: BTreeSet<EntryClass>,
     /// Partition scans that run at once, in all. Default: 1, which is gentle on production.
     pub readers: Parallelism,
     /// Files that are written at once. Default: 1.
@@ -33,6 +35,7 @@ impl BackupConfig {
     pub fn new(namespace: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
+            left_out: BTreeSet::new(),
             readers: Parallelism::ONE,
             writers: Parallelism::ONE,
             file_limit: Some(ByteSize::mib(250)),

@@ -3,7 +3,12 @@
 mod backup;
 mod quantity;
 mod restore;
+mod selection;
 
 pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
-pub use restore::{BatchLimits, Rename, RestoreConfig, ValidateConfig, WriteRetry};
+pub use restore::{
+    BatchLimits, IndexConflict, MetadataOrder, RecordErrors, Rename, RestoreConfig, ValidateConfig,
+    WriteRetry, Writes,
+};
+pub use selection::{EntryClass, Names, NamesError};

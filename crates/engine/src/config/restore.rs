@@ -1,10 +1,10 @@
 //! What a restore, or a validation, may be asked for.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroUsize, time::Duration};
 
 use asbackup_codec::wire::WriteRules;
 
-use super::Parallelism;
+use super::{EntryClass, Names, Parallelism};
 
 /// What to restore, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,10 +12,25 @@ use super::Parallelism;
 pub struct RestoreConfig {
     /// From which namespace into which. Default: each entry goes where it came from.
     pub rename: Option<Rename>,
+    /// Classes of entries that are decoded and not restored. Default: none.
+    pub left_out: BTreeSet<EntryClass>,
+    /// The sets whose records are restored; records without a set are in none. Default: all records.
+    pub sets: Option<Names>,
+    /// The bins that are restored. Default: all. A record without any of them isn't written.
+    pub bins: Option<Names>,
+    /// What is added to the time that is left of records that expire; whole seconds count. Default: nothing.
+    pub extra_ttl: Duration,
+    /// Whether indexes and UDF modules come before records or after them, if they are in files of their own. Default:
+    /// before, since an index that is built while records come in costs less than one that is built afterwards.
+    pub metadata: MetadataOrder,
+    /// What becomes of an index whose name another one has already. Default: it fails, so that somebody decides.
+    pub index_conflict: IndexConflict,
     /// Files that are read at once. Default: 1.
     pub readers: Parallelism,
-    /// Limits of batch writes.
-    pub batches: BatchLimits,
+    /// The requests that records are written with.
+    pub writes: Writes,
+    /// What a record does to the job that the server refuses. Default: the job stops.
+    pub record_errors: RecordErrors,
     /// When an existing record gives way. Default: it is updated if the backup's generation is greater.
     pub rules: WriteRules,
     /// How long a write's socket may stay silent. Default: 10 s.
@@ -32,8 +47,15 @@ impl RestoreConfig {
     pub fn new() -> Self {
         Self {
             rename: None,
+            left_out: BTreeSet::new(),
+            sets: None,
+            bins: None,
+            extra_ttl: Duration::ZERO,
+            metadata: MetadataOrder::First,
+            index_conflict: IndexConflict::Fail,
             readers: Parallelism::ONE,
-            batches: BatchLimits { rows: DEFAULT_BATCH_ROWS, in_flight: DEFAULT_BATCHES_IN_FLIGHT },
+            writes: Writes::Batches(BatchLimits::default()),
+            record_errors: RecordErrors::Stop,
             rules: WriteRules::default(),
             socket_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(10),
@@ -62,6 +84,18 @@ pub struct Rename {
     pub to: String,
 }
 
+/// The requests that records are written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// Many records with each.
+    Batches(BatchLimits),
+    /// One record with each, for servers that take no batches.
+    Single {
+        /// Requests under way at once.
+        in_flight: NonZeroUsize,
+    },
+}
+
 /// Limits of batch writes. A batch also ends at 1 MiB, and all that are under way share 16 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
@@ -69,6 +103,43 @@ pub struct BatchLimits {
     pub rows: NonZeroUsize,
     /// Batches under way at once. Default: 32.
     pub in_flight: NonZeroUsize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { rows: DEFAULT_BATCH_ROWS, in_flight: DEFAULT_BATCHES_IN_FLIGHT }
+    }
+}
+
+/// When indexes and UDF modules are restored, if they are in files of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetadataOrder {
+    /// Before all records.
+    First,
+    /// After all records.
+    Last,
+}
+
+/// What becomes of an index of a backup whose name another one has already. One with the same definition is always
+/// left as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexConflict {
+    /// The one that is there stays.
+    Keep,
+    /// The one that is there is dropped, and that of the backup created.
+    Replace,
+    /// The one that is there stays, and that of the backup counts as failed.
+    Fail,
+}
+
+/// What a record does to the job that the server refuses for its own sake, such as one that is too big.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordErrors {
+    /// The job stops.
+    Stop,
+    /// It is counted and left out. The same answer to 1,000 records in a row stops the job all the same, since it isn't
+    /// about single records then.
+    Ignore,
 }
 
 /// How rows are written again that got a passing failure or no answer.

@@ -8,11 +8,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     Clock, Error,
-    config::{BatchLimits, WriteRetry},
+    config::{WriteRetry, Writes},
     job::JobContext,
     pipeline::{Spare, Tasks},
     plan::check_namespace,
-    sink::write::Write,
+    sink::{refusal::Refusals, write::Write},
 };
 
 /// Size from which on a batch is sent, however few rows it has.
@@ -25,7 +25,8 @@ pub(crate) const BYTES_IN_FLIGHT: usize = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) cluster: Cluster,
-    pub(crate) limits: BatchLimits,
+    pub(crate) writes: Writes,
+    pub(crate) refusals: Refusals,
     pub(crate) deadlines: WriteDeadlines,
     pub(crate) retry: WriteRetry,
     pub(crate) clock: Clock,
@@ -80,7 +81,7 @@ impl Dealer {
         Self {
             namespace: Vec::new(),
             open: Dealt::default(),
-            batches: Arc::new(Semaphore::new(writer.limits.in_flight.get())),
+            batches: Arc::new(Semaphore::new(writer.writes.in_flight())),
             bytes: Arc::new(Semaphore::new(BYTES_IN_FLIGHT)),
             writes: Tasks::new(writer.job.token.clone()),
             writer,
@@ -165,9 +166,28 @@ impl Dealer {
     }
 }
 
+impl Writes {
+    /// Returns how many rows one task writes, and tries again if it has to. A single one, where each is a request of its
+    /// own, so that no row waits for another's retries.
+    fn rows(&self) -> usize {
+        match self {
+            Self::Batches(limits) => limits.rows.get(),
+            Self::Single { .. } => 1,
+        }
+    }
+
+    /// Returns how many such tasks there are at once.
+    fn in_flight(&self) -> usize {
+        match self {
+            Self::Batches(limits) => limits.in_flight.get(),
+            Self::Single { in_flight } => in_flight.get(),
+        }
+    }
+}
+
 impl Writer {
     fn is_full(&self, batch: &Batch, more_bytes: usize) -> bool {
-        batch.len() >= self.limits.rows.get() || batch.bytes() + more_bytes > BATCH_BYTES
+        batch.len() >= self.writes.rows() || batch.bytes() + more_bytes > BATCH_BYTES
     }
 
     pub(super) fn spare_batch(&self) -> Batch {

@@ -1,6 +1,7 @@
 //! Indexes and UDFs into a cluster. One that is refused is counted and named, and doesn't end the job.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -8,7 +9,11 @@ use std::{
 use asbackup_cluster::{Cluster, IndexCreation};
 use asbackup_model::{SecondaryIndex, UdfModule};
 
-use crate::{Error, ErrorKind, config::Rename, job::JobContext};
+use crate::{
+    Error, ErrorKind,
+    config::{EntryClass, IndexConflict, Rename},
+    job::JobContext,
+};
 
 /// How long an index may take until it is built, or a module until all nodes have it. A large namespace takes its time.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -24,8 +29,24 @@ pub(crate) enum Metadata {
 pub(crate) struct MetadataWriter {
     pub(crate) cluster: Cluster,
     pub(crate) rename: Option<Rename>,
+    pub(crate) left_out: BTreeSet<EntryClass>,
+    pub(crate) conflict: IndexConflict,
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
     pub(crate) job: JobContext,
+}
+
+/// What became of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IndexEnd {
+    Created,
+    /// It was there already.
+    Same,
+    /// Another one of this name was there and stays, as asked.
+    Kept,
+    /// Another one of this name was there and went, as asked.
+    Replaced,
+    /// Another one of this name is there, and nobody said what to do.
+    Conflict,
 }
 
 /// Takes entries from the queue until it ends.
@@ -46,20 +67,36 @@ impl MetadataWriter {
     async fn create_index(&self, mut index: SecondaryIndex) -> Result<(), Error> {
         let counters = &self.job.counters;
         counters.indexes_read.add(1);
+        if self.left_out.contains(&EntryClass::Indexes) {
+            counters.indexes_not_restored.add(1);
+            return Ok(());
+        }
         if let Some(rename) = &self.rename {
             if index.namespace != rename.from.as_bytes() {
                 return Err(other_namespace(&index.namespace, Some(rename), None));
             }
             index.namespace = rename.to.clone().into_bytes();
         }
-        let name = String::from_utf8_lossy(&index.name).into_owned();
-        match self.job.or_cancelled(self.create_and_wait(&index)).await? {
-            Ok(IndexCreation::Created) => counters.indexes_written.add(1),
-            Ok(IndexCreation::Same) => counters.indexes_same.add(1),
-            Ok(IndexCreation::Conflict) => {
+        let created = self.job.or_cancelled(self.create_and_wait(&index)).await?;
+        let name = String::from_utf8_lossy(&index.name);
+        match created {
+            Ok(IndexEnd::Created) => counters.indexes_written.add(1),
+            Ok(IndexEnd::Same) => counters.indexes_same.add(1),
+            Ok(IndexEnd::Kept) => {
+                counters.indexes_kept.add(1);
+                self.warn(format!("index {name} is there with another definition, and was kept as asked"));
+            }
+            Ok(IndexEnd::Replaced) => {
+                counters.indexes_replaced.add(1);
+                self.warn(format!(
+                    "index {name} was there with another definition, and was replaced as asked"
+                ));
+            }
+            Ok(IndexEnd::Conflict) => {
                 counters.indexes_failed.add(1);
                 self.warn(format!(
-                    "index {name} is there already with another definition, and was left as it is"
+                    "index {name} is there already with another definition, and was left as it is; \
+                     --index-conflict says what to do with it"
                 ));
             }
             Err(error) => {
@@ -70,20 +107,37 @@ impl MetadataWriter {
         Ok(())
     }
 
-    async fn create_and_wait(
-        &self,
-        index: &SecondaryIndex,
-    ) -> Result<IndexCreation, asbackup_cluster::Error> {
-        let creation = self.cluster.create_index(index).await?;
-        if creation == IndexCreation::Created {
+    async fn create_and_wait(&self, index: &SecondaryIndex) -> Result<IndexEnd, asbackup_cluster::Error> {
+        let end = match (self.cluster.create_index(index).await?, self.conflict) {
+            (IndexCreation::Created, _) => IndexEnd::Created,
+            (IndexCreation::Same, _) => return Ok(IndexEnd::Same),
+            (IndexCreation::Conflict, IndexConflict::Keep) => return Ok(IndexEnd::Kept),
+            (IndexCreation::Conflict, IndexConflict::Fail) => return Ok(IndexEnd::Conflict),
+            (IndexCreation::Conflict, IndexConflict::Replace) => self.replace(index).await?,
+        };
+        if matches!(end, IndexEnd::Created | IndexEnd::Replaced) {
             self.cluster.wait_for_index(&index.namespace, &index.name, LONGEST_WAIT).await?;
         }
-        Ok(creation)
+        Ok(end)
+    }
+
+    async fn replace(&self, index: &SecondaryIndex) -> Result<IndexEnd, asbackup_cluster::Error> {
+        self.cluster.drop_index(&index.namespace, &index.name, LONGEST_WAIT).await?;
+        Ok(match self.cluster.create_index(index).await? {
+            IndexCreation::Created => IndexEnd::Replaced,
+            // Somebody else was faster.
+            IndexCreation::Same => IndexEnd::Same,
+            IndexCreation::Conflict => IndexEnd::Conflict,
+        })
     }
 
     async fn put_udf(&self, udf: &UdfModule) -> Result<(), Error> {
         let counters = &self.job.counters;
         counters.udfs_read.add(1);
+        if self.left_out.contains(&EntryClass::UdfModules) {
+            counters.udfs_not_restored.add(1);
+            return Ok(());
+        }
         match self.job.or_cancelled(self.cluster.put_udf(udf, LONGEST_WAIT)).await? {
             Ok(()) => counters.udfs_written.add(1),
             Err(error) => {

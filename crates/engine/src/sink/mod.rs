@@ -3,4 +3,5 @@
 pub(crate) mod cluster;
 pub(crate) mod file;
 pub(crate) mod metadata;
+pub(crate) mod refusal;
 mod write;

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use asbackup_cluster::{Batch, Node, ResultClass, RowResult, class};
 use asbackup_codec::wire::{ResultCode, row_digest};
-use asbackup_model::Digest;
 
 use super::cluster::{Dealt, Writer};
-use crate::{Error, ErrorKind};
+use super::refusal::{self, Verdict};
+use crate::{Error, ErrorKind, config::Writes};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -24,6 +24,13 @@ struct Left {
     rows: Batch,
     reason: &'static str,
     cause: Option<asbackup_cluster::Error>,
+}
+
+/// A row that ends the job.
+struct Ending<'a> {
+    verdict: Verdict,
+    code: ResultCode,
+    row: &'a [u8],
 }
 
 impl Write {
@@ -66,7 +73,13 @@ impl Write {
             return Ok(());
         };
         let now_unix_s = self.writer.clock.unix_s();
-        let write = node.write_batch(batch, &self.writer.deadlines, now_unix_s);
+        let deadlines = &self.writer.deadlines;
+        let write = async {
+            match self.writer.writes {
+                Writes::Batches(_) => node.write_batch(batch, deadlines, now_unix_s).await,
+                Writes::Single { .. } => node.write_one_by_one(batch, deadlines, now_unix_s).await,
+            }
+        };
         // What is under way when the job is cancelled stays without a final answer.
         if let Err(error) = self.writer.job.or_cancelled(write).await? {
             left.reason = error.reason();
@@ -74,26 +87,37 @@ impl Write {
         }
         match self.settle(batch, left) {
             None => Ok(()),
-            Some((code, digest)) => Err(refused(code, digest, node)),
+            Some(Ending { verdict, code, row }) => Err(refusal::error(verdict, code, row, node)),
         }
     }
 
     /// Counts the final answers of a batch. Returns the first row that ends the job, if one does.
-    fn settle(&self, batch: &Batch, left: &mut Left) -> Option<(ResultCode, Digest)> {
+    fn settle<'a>(&self, batch: &'a Batch, left: &mut Left) -> Option<Ending<'a>> {
         let counters = &self.writer.job.counters;
+        let mut judge = self.writer.refusals.judge();
         let (mut inserted, mut fresher, mut existed, mut in_doubt_rows, mut ending) = (0, 0, 0, 0, None);
         for (row, void_time, result) in batch.rows() {
             match result {
-                RowResult::Answered(ResultCode::OK) => inserted += 1,
-                RowResult::Answered(ResultCode::GENERATION) => fresher += 1,
-                RowResult::Answered(ResultCode::EXISTS) => existed += 1,
+                RowResult::Answered(code) if class(code) == ResultClass::Outcome => {
+                    judge.accepted();
+                    match code {
+                        ResultCode::GENERATION => fresher += 1,
+                        ResultCode::EXISTS => existed += 1,
+                        _ => inserted += 1,
+                    }
+                }
                 RowResult::Answered(code) if class(code) == ResultClass::Transient => {
                     left.reason = code.name();
                     left.rows.push(row, void_time);
                 }
                 RowResult::Answered(code) => {
-                    counters.failed.add(code.name(), 1);
-                    ending = ending.or(Some((code, row_digest(row))));
+                    let verdict = judge.refused(code);
+                    let counts =
+                        if verdict == Verdict::Failed { &counters.failed } else { &counters.ignored };
+                    counts.add(code.name(), 1);
+                    if verdict != Verdict::Ignored {
+                        ending = ending.or(Some(Ending { verdict, code, row }));
+                    }
                 }
                 RowResult::Unanswered { in_doubt } => {
                     in_doubt_rows += u64::from(in_doubt && batch.was_sent());
@@ -144,35 +168,5 @@ impl Write {
             Some(cause) => error.source(cause).build(),
             None => error.build(),
         }
-    }
-}
-
-/// Returns the error of a row that ends the job.
-fn refused(code: ResultCode, digest: Digest, node: &Node) -> Error {
-    let (kind, message) = match class(code) {
-        ResultClass::JobFatal => (ErrorKind::Write, format!("the server takes no more records: {code}")),
-        _ => (ErrorKind::Refused, format!("the server refused record {digest}: {code}")),
-    };
-    let error = Error::of(kind, message).place(|place| {
-        place.code = Some(code.0);
-        place.digest = Some(digest.to_string());
-        place.node = Some(node.name().to_owned());
-    });
-    match hint(code) {
-        Some(hint) => error.hint(hint).build(),
-        None => error.build(),
-    }
-}
-
-fn hint(code: ResultCode) -> Option<&'static str> {
-    match code {
-        ResultCode::BATCH_TOO_LARGE => Some("lower --batch-size, or raise batch-max-requests on the server"),
-        ResultCode::FORBIDDEN => Some(
-            "records with a time to live are refused while the namespace has nsup-period 0: set it on the server",
-        ),
-        ResultCode::OUT_OF_SPACE => {
-            Some("free memory or disk on the cluster: its namespace is full or has stopped writes")
-        }
-        _ => None,
     }
 }

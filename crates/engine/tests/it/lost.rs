@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asbackup::{ErrorKind, Local, Parallelism};
+use asbackup::{BatchLimits, ErrorKind, Local, Parallelism, Writes};
 use asbackup_codec::wire::ResultCode;
 use asbackup_model::PartitionId;
 use asbackup_testserver::{Command, Fault, FaultAction};
@@ -52,7 +52,8 @@ async fn restore_into_a_server_that_goes_away_has_lost_the_cluster() {
     into.faults()
         .add(Fault::new(Command::Batch, FaultAction::Delay(Duration::from_secs(3600))).nth(3).times(99));
     let mut config = restore_config();
-    config.batches.in_flight = 1.try_into().unwrap();
+    let limits = BatchLimits { in_flight: 1.try_into().unwrap(), ..BatchLimits::default() };
+    config.writes = Writes::Batches(limits);
     config.socket_timeout = Duration::from_millis(50);
     config.retry.max_retries = 8;
     let job = client(&into).await.restore(config, Local::directory(directory.path()));
@@ -115,7 +116,8 @@ async fn refused_among_many(directory: &Path) {
         .add(Fault::new(Command::Batch, FaultAction::Delay(Duration::from_secs(3600))).times(u64::MAX));
     let begun = Instant::now();
     let mut config = restore_config();
-    config.batches.rows = 10.try_into().unwrap();
+    let limits = BatchLimits { rows: 10.try_into().unwrap(), ..BatchLimits::default() };
+    config.writes = Writes::Batches(limits);
     let job = client(&into).await.restore(config, Local::directory(directory));
     let error = job.wait().await.unwrap_err();
     assert!(begun.elapsed() < BOUND);

@@ -12,6 +12,8 @@ mod differences;
 mod faults;
 mod lost;
 mod odd;
+mod refusals;
 mod restore;
+mod selection;
 mod setup;
 mod validate;

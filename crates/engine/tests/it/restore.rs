@@ -3,7 +3,8 @@
 use std::{fs, path::Path, time::Duration};
 
 use asbackup::{
-    Error, ErrorKind, ExistsRule, GenerationRule, Job, Local, Rename, RestoreConfig, RestoreReport,
+    Error, ErrorKind, ExistsRule, GenerationRule, IndexConflict, Job, Local, Rename, RestoreConfig,
+    RestoreReport,
 };
 use asbackup_testserver::{NamespaceConfig, TestServer};
 
@@ -190,6 +191,49 @@ async fn indexes_that_are_there_are_kept() {
     assert_eq!((indexes.read, indexes.created, indexes.same, indexes.failed), (6, 3, 2, 1));
     assert!(report.warnings[0].contains("by_age"), "{:?}", report.warnings);
     assert!(into.store().indexes(NAMESPACE).contains(&other));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn index_of_the_same_name_and_another_definition_is_dealt_with_as_asked() {
+    let from = loaded_server(10);
+    let directory = tempfile::tempdir().unwrap();
+    back_up(&from, directory.path()).await;
+    for (conflict, expected) in [
+        (IndexConflict::Fail, (0, 0, 1)),
+        (IndexConflict::Keep, (1, 0, 0)),
+        (IndexConflict::Replace, (0, 1, 0)),
+    ] {
+        let into = server();
+        let wanted = from.store().indexes(NAMESPACE)[0].clone();
+        let mut other = wanted.clone();
+        other.bin = b"elsewhere".to_vec();
+        into.store().add_index(other.clone());
+        let same = from.store().indexes(NAMESPACE)[1].clone();
+        into.store().add_index(same);
+        let mut config = restore_config();
+        config.index_conflict = conflict;
+        let report = restore(&into, directory.path(), config).await.wait().await.unwrap();
+        let indexes = &report.indexes;
+        assert_eq!((indexes.kept, indexes.replaced, indexes.failed), expected, "{conflict:?}");
+        assert_eq!((indexes.read, indexes.created, indexes.same), (6, 4, 1));
+        assert_eq!(report.warnings.len(), 1);
+        let replaced = conflict == IndexConflict::Replace;
+        let stored = into.store().indexes(NAMESPACE);
+        assert_eq!((stored.contains(&wanted), stored.contains(&other)), (replaced, !replaced));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn set_index_of_the_same_name_can_be_replaced() {
+    let from = loaded_server(10);
+    let directory = tempfile::tempdir().unwrap();
+    back_up(&from, directory.path()).await;
+    let into = server();
+    into.store().add_set_index(NAMESPACE, "by_age", "demo");
+    let mut config = restore_config();
+    config.index_conflict = IndexConflict::Replace;
+    let report = restore(&into, directory.path(), config).await.wait().await.unwrap();
+    assert_eq!((report.indexes.replaced, report.indexes.failed), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path, time::SystemTime};
 
 use asbackup::{
-    BackupConfig, Client, Cluster, ClusterConfig, Local, RestoreConfig, ScanRetry, Seed, WriteRetry,
+    BackupConfig, Client, Cluster, ClusterConfig, Local, RestoreConfig, RestoreReport, ScanRetry, Seed,
+    WriteRetry,
 };
 use asbackup_demo::{
     compare::{Side, compare},
@@ -64,6 +65,14 @@ pub(crate) fn assert_same(first: &TestServer, second: &TestServer, namespace: &s
         Side { store: second.store(), namespace },
     );
     assert!(verdict.is_equal(), "{verdict}");
+}
+
+/// Returns the sum of all that may become of a record; it has to be what was read.
+pub(crate) fn restored_sum(report: &RestoreReport) -> u64 {
+    let records = &report.records;
+    let by_reason = [&records.skipped, &records.ignored, &records.failed];
+    let by_reason: u64 = by_reason.iter().flat_map(|counts| counts.values()).sum();
+    by_reason + records.expired + records.fresher + records.existed + records.inserted + records.unfinished
 }
 
 /// Returns the names and texts of all files in a directory.
