@@ -1,7 +1,6 @@
 //! One connection: reads frames, hands them to what answers them, and lets faults happen.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use asbackup_codec::Step;
@@ -12,23 +11,24 @@ use asbackup_model::PartitionId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::fault::{Command, FaultAction};
+use crate::fault::{Command, FaultAction, Faults};
 use crate::info::{self, Session};
 use crate::message::{self, Request};
-use crate::server::Shared;
+use crate::node::Node;
 
 /// Answers one client until it hangs up, sends what no client sends, or a fault ends the connection.
-pub(crate) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+pub(crate) async fn serve(mut stream: TcpStream, node: &Node) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut input = Vec::new();
     let mut session = Session::default();
     while let Some(frame) = read_frame(&mut stream, &mut input).await? {
         let body = &input[FRAME_BYTES..FRAME_BYTES + frame.body_bytes as usize];
-        let mut replies = Replies { stream: &mut stream, left: None, timeout: None };
+        let faults = &node.shared.faults;
+        let mut replies = Replies { stream: &mut stream, faults, limit: None, timeout: None };
         match frame.kind {
-            FrameKind::Info => answer_info(&shared, &mut session, body, &mut replies).await?,
-            FrameKind::Security => answer_security(&shared, &mut replies).await?,
-            FrameKind::Message => answer_message(&shared, body, &mut replies).await?,
+            FrameKind::Info => answer_info(node, &mut session, body, &mut replies).await?,
+            FrameKind::Security => answer_security(node, &mut replies).await?,
+            FrameKind::Message => answer_message(node, body, &mut replies).await?,
             FrameKind::Compressed => return Err(io::Error::other("compressed requests aren't supported")),
         }
         input.drain(..FRAME_BYTES + frame.body_bytes as usize);
@@ -59,10 +59,18 @@ async fn read_frame(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<O
 #[derive(Debug)]
 pub(crate) struct Replies<'a> {
     stream: &'a mut TcpStream,
-    /// How many bytes a fault lets through.
-    left: Option<usize>,
+    faults: &'a Faults,
+    /// How far a fault lets the answer come.
+    limit: Option<Limit>,
     /// How long the client may take none.
     timeout: Option<Duration>,
+}
+
+/// How many bytes of an answer are let through, and what happens then.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    Cut(usize),
+    Hold(usize),
 }
 
 impl Replies<'_> {
@@ -73,19 +81,31 @@ impl Replies<'_> {
 
     /// Sends what has gathered in `out`, and empties it.
     pub(crate) async fn send(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
-        if let Some(left) = &mut self.left {
-            let allowed = out.len().min(*left);
-            *left -= allowed;
-            self.stream.write_all(&out[..allowed]).await?;
-            if allowed < out.len() {
-                return Err(cut());
-            }
+        if let Some(limit) = self.limit {
+            self.send_within(limit, out).await?;
         } else if let Some(timeout) = self.timeout {
             tokio::time::timeout(timeout, self.stream.write_all(out)).await??;
         } else {
             self.stream.write_all(out).await?;
         }
         out.clear();
+        Ok(())
+    }
+
+    async fn send_within(&mut self, limit: Limit, out: &[u8]) -> io::Result<()> {
+        let (Limit::Cut(left) | Limit::Hold(left)) = limit;
+        let (allowed, rest) = out.split_at(out.len().min(left));
+        self.stream.write_all(allowed).await?;
+        self.limit = match limit {
+            Limit::Cut(_) if !rest.is_empty() => return Err(cut()),
+            Limit::Hold(_) if !rest.is_empty() => {
+                self.faults.hold().await;
+                self.stream.write_all(rest).await?;
+                None
+            }
+            Limit::Cut(_) => Some(Limit::Cut(left - allowed.len())),
+            Limit::Hold(_) => Some(Limit::Hold(left - allowed.len())),
+        };
         Ok(())
     }
 }
@@ -103,13 +123,14 @@ pub(crate) struct Injected {
 
 impl Injected {
     /// Lets a fault happen to a command.
-    async fn meet(shared: &Shared, command: Command, replies: &mut Replies<'_>) -> io::Result<Self> {
+    async fn meet(node: &Node, command: Command, replies: &mut Replies<'_>) -> io::Result<Self> {
         let mut injected = Self::default();
-        match shared.faults.on(command) {
+        match node.shared.faults.on(command, node.number) {
             None => {}
             Some(FaultAction::Delay(delay)) => tokio::time::sleep(delay).await,
             Some(FaultAction::Refuse) => return Err(cut()),
-            Some(FaultAction::CutAfter(bytes)) => replies.left = Some(bytes),
+            Some(FaultAction::CutAfter(bytes)) => replies.limit = Some(Limit::Cut(bytes)),
+            Some(FaultAction::HoldAfter(bytes)) => replies.limit = Some(Limit::Hold(bytes)),
             Some(FaultAction::ErrorCode(code)) => injected.error = Some(code),
             Some(FaultAction::FailRows { rows, code }) => injected.fail_rows = Some((rows, code)),
             Some(FaultAction::Unavailable(partitions)) => injected.unavailable = partitions,
@@ -119,25 +140,25 @@ impl Injected {
 }
 
 async fn answer_info(
-    shared: &Shared,
+    node: &Node,
     session: &mut Session,
     body: &[u8],
     replies: &mut Replies<'_>,
 ) -> io::Result<()> {
-    let injected = Injected::meet(shared, Command::Info, replies).await?;
+    let injected = Injected::meet(node, Command::Info, replies).await?;
     let mut out = Vec::new();
     let start = begin_frame(&mut out, FrameKind::Info);
     match injected.error {
         Some(code) => info::refuse(body, code, &mut out),
-        None => info::answer(shared, session, body, &mut out),
+        None => info::answer(node, session, body, &mut out),
     }
     end_frame(&mut out, start);
     replies.send(&mut out).await
 }
 
 /// Answers as a server without security does. Source: docs/format/wire.md, "Security".
-async fn answer_security(shared: &Shared, replies: &mut Replies<'_>) -> io::Result<()> {
-    let injected = Injected::meet(shared, Command::Security, replies).await?;
+async fn answer_security(node: &Node, replies: &mut Replies<'_>) -> io::Result<()> {
+    let injected = Injected::meet(node, Command::Security, replies).await?;
     let mut out = Vec::new();
     let start = begin_frame(&mut out, FrameKind::Security);
     let mut header = [0; 16];
@@ -147,13 +168,13 @@ async fn answer_security(shared: &Shared, replies: &mut Replies<'_>) -> io::Resu
     replies.send(&mut out).await
 }
 
-async fn answer_message(shared: &Shared, body: &[u8], replies: &mut Replies<'_>) -> io::Result<()> {
+async fn answer_message(node: &Node, body: &[u8], replies: &mut Replies<'_>) -> io::Result<()> {
     let Step::Done { value: message, .. } = Message::decode(body) else {
         return Err(io::Error::other("a request that is no message"));
     };
     let request = Request::new(&message);
-    let injected = Injected::meet(shared, request.command(), replies).await?;
-    message::answer(shared, &request, &injected, replies).await
+    let injected = Injected::meet(node, request.command(), replies).await?;
+    message::answer(node, &request, &injected, replies).await
 }
 
 fn cut() -> io::Error {

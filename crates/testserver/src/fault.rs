@@ -1,11 +1,12 @@
 //! Failures on request: when this command comes, delay, refuse, cut or answer with an error.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use asbackup_codec::wire::ResultCode;
 use asbackup_model::PartitionId;
+use tokio::sync::watch;
 
 /// A kind of command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +35,8 @@ pub enum FaultAction {
     Refuse,
     /// What was asked is done, but the connection is closed after this many bytes of the answer.
     CutAfter(usize),
+    /// What was asked is done, but the answer stops after this many bytes until [`Faults::release`].
+    HoldAfter(usize),
     /// Nothing is done, and this is the answer.
     ErrorCode(ResultCode),
     /// [`Command::Batch`] only: this many rows at the front aren't done and get this answer.
@@ -58,13 +61,15 @@ pub struct Fault {
     pub action: FaultAction,
     /// How many commands one after another fail.
     pub times: u64,
+    /// The node that it is about; none: all of them, whose commands are counted together.
+    pub node: Option<usize>,
 }
 
 impl Fault {
     /// Returns a rule for the next command of a kind, once.
     #[must_use]
     pub fn new(on: Command, action: FaultAction) -> Self {
-        Self { on, nth: 1, action, times: 1 }
+        Self { on, nth: 1, action, times: 1, node: None }
     }
 
     /// The first command that fails, counted from 1.
@@ -80,6 +85,35 @@ impl Fault {
         self.times = times;
         self
     }
+
+    /// The node that it is about, from 0. The commands of other nodes aren't counted.
+    #[must_use]
+    pub fn at_node(mut self, node: usize) -> Self {
+        self.node = Some(node);
+        self
+    }
+}
+
+impl Fault {
+    fn is_about(&self, command: Command, node: usize) -> bool {
+        self.on == command && self.node.is_none_or(|about| about == node)
+    }
+}
+
+/// Counts an answer as held for as long as it is one, also if its connection ends meanwhile.
+struct Held<'a>(&'a AtomicU64);
+
+impl<'a> Held<'a> {
+    fn begin(held: &'a AtomicU64) -> Self {
+        held.fetch_add(1, Ordering::AcqRel);
+        Self(held)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// The rules that are in force.
@@ -88,6 +122,9 @@ pub struct Faults {
     rules: Mutex<Vec<Rule>>,
     /// Spares every command the lock as long as there is no rule.
     armed: AtomicBool,
+    /// How many answers are held.
+    held: AtomicU64,
+    releases: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -109,13 +146,32 @@ impl Faults {
         self.armed.store(false, Ordering::Release);
     }
 
-    /// Counts a command and returns what is to happen to it.
-    pub(crate) fn on(&self, command: Command) -> Option<FaultAction> {
+    /// Returns how many answers are held at the moment.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// Lets all answers go on that are held at the moment.
+    pub fn release(&self) {
+        self.releases.send_modify(|releases| *releases += 1);
+    }
+
+    /// Waits for the next release.
+    pub(crate) async fn hold(&self) {
+        let mut releases = self.releases.subscribe();
+        let _held = Held::begin(&self.held);
+        // It can't fail while the sender is borrowed.
+        let _ = releases.changed().await;
+    }
+
+    /// Counts a command of a node and returns what is to happen to it.
+    pub(crate) fn on(&self, command: Command, node: usize) -> Option<FaultAction> {
         if !self.armed.load(Ordering::Acquire) {
             return None;
         }
         let mut action = None;
-        for rule in self.lock().iter_mut().filter(|rule| rule.fault.on == command) {
+        for rule in self.lock().iter_mut().filter(|rule| rule.fault.is_about(command, node)) {
             rule.seen += 1;
             let first = rule.fault.nth;
             if (first..first.saturating_add(rule.fault.times)).contains(&rule.seen) && action.is_none() {
@@ -135,7 +191,7 @@ mod tests {
     use super::*;
 
     fn answers(faults: &Faults, commands: &[Command]) -> Vec<bool> {
-        commands.iter().map(|&command| faults.on(command).is_some()).collect()
+        commands.iter().map(|&command| faults.on(command, 0).is_some()).collect()
     }
 
     #[test]
@@ -151,9 +207,17 @@ mod tests {
         let faults = Faults::default();
         faults.add(Fault::new(Command::Info, FaultAction::Refuse));
         faults.add(Fault::new(Command::Info, FaultAction::CutAfter(3)).nth(2));
-        assert_eq!(faults.on(Command::Info), Some(FaultAction::Refuse));
-        assert_eq!(faults.on(Command::Info), Some(FaultAction::CutAfter(3)));
-        assert_eq!(faults.on(Command::Info), None);
+        assert_eq!(faults.on(Command::Info, 0), Some(FaultAction::Refuse));
+        assert_eq!(faults.on(Command::Info, 0), Some(FaultAction::CutAfter(3)));
+        assert_eq!(faults.on(Command::Info, 0), None);
+    }
+
+    #[test]
+    fn a_rule_about_a_node_leaves_the_others_alone() {
+        let faults = Faults::default();
+        faults.add(Fault::new(Command::Info, FaultAction::Refuse).at_node(1));
+        assert_eq!(faults.on(Command::Info, 0), None);
+        assert_eq!(faults.on(Command::Info, 1), Some(FaultAction::Refuse));
     }
 
     #[test]
@@ -161,6 +225,6 @@ mod tests {
         let faults = Faults::default();
         faults.add(Fault::new(Command::Info, FaultAction::Refuse));
         faults.clear();
-        assert_eq!(faults.on(Command::Info), None);
+        assert_eq!(faults.on(Command::Info, 0), None);
     }
 }

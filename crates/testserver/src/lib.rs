@@ -2,8 +2,8 @@
 //!
 //! It speaks the real protocol over TCP, keeps everything in memory, and fails on request. It answers what backup and
 //! restore ask for: info commands, single commands, batches and scans by partition; queries by secondary index, UDF
-//! calls and operations on lists and maps it refuses. It is one node, and never uses the client of this workspace, so
-//! that a mistake there can't hide here.
+//! calls and operations on lists and maps it refuses. It has one node or several, which tests stop, start and move
+//! partitions between. It never uses the client of this workspace, so that a mistake there can't hide here.
 //!
 //! ```
 //! use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
@@ -22,17 +22,19 @@ mod info;
 pub mod measure;
 mod message;
 mod namespace;
+mod node;
 mod particle;
 mod query;
 mod sample;
 mod server;
 mod store;
 mod stored;
+mod topology;
 mod transact;
 mod write;
 
 pub use fault::{Command, Fault, FaultAction, Faults};
 pub use namespace::{Expiry, NamespaceConfig};
 pub use sample::SampleRecords;
-pub use server::{TestServer, TestServerBuilder};
+pub use server::{Advertised, TestServer, TestServerBuilder};
 pub use store::Store;

@@ -1,6 +1,7 @@
 //! Answers to messages: single commands, batches, scans.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asbackup_codec::wire::{
@@ -12,8 +13,9 @@ use tokio::time::Instant;
 
 use crate::connection::{Injected, Replies};
 use crate::fault::Command;
+use crate::node::Node;
 use crate::query::{Portion, Scan};
-use crate::server::Shared;
+use crate::topology::Ownership;
 use crate::transact::Transactor;
 
 /// A message and what it is.
@@ -50,7 +52,7 @@ impl<'a> Request<'a> {
 }
 
 pub(crate) async fn answer(
-    shared: &Shared,
+    node: &Node,
     request: &Request<'_>,
     injected: &Injected,
     replies: &mut Replies<'_>,
@@ -58,30 +60,31 @@ pub(crate) async fn answer(
     match (request, injected.error) {
         (Request::Single(..), Some(code)) => send_marker(code, 0, replies).await,
         (_, Some(code)) => send_marker(code, info3::LAST, replies).await,
-        (Request::Single(message, digest), None) => answer_single(shared, *digest, message, replies).await,
-        (Request::Batch(rows), None) => answer_batch(shared, rows, injected.fail_rows, replies).await,
-        (Request::Query(message), None) => {
-            answer_query(shared, message, &injected.unavailable, replies).await
+        (Request::Single(_, digest), None) if !node.serves(digest.partition()) => {
+            send_marker(ResultCode::UNAVAILABLE, 0, replies).await
         }
+        (Request::Single(message, digest), None) => answer_single(node, *digest, message, replies).await,
+        (Request::Batch(rows), None) => answer_batch(node, rows, injected.fail_rows, replies).await,
+        (Request::Query(message), None) => answer_query(node, message, &injected.unavailable, replies).await,
     }
 }
 
 async fn answer_single(
-    shared: &Shared,
+    node: &Node,
     digest: Digest,
     message: &Message<'_>,
     replies: &mut Replies<'_>,
 ) -> io::Result<()> {
     let mut out = Vec::new();
     let start = begin_frame(&mut out, FrameKind::Message);
-    Transactor::new(&shared.store).answer(digest, message, 0, &mut out);
+    Transactor::new(&node.shared.store).answer(digest, message, 0, &mut out);
     end_frame(&mut out, start);
     replies.send(&mut out).await
 }
 
 /// Answers the rows in their order; a real server answers them as they get done.
 async fn answer_batch(
-    shared: &Shared,
+    node: &Node,
     data: &[u8],
     fail_rows: Option<(u32, ResultCode)>,
     replies: &mut Replies<'_>,
@@ -97,7 +100,8 @@ async fn answer_batch(
         Err(_) => return send_marker(ResultCode::PARAMETER, info3::LAST, replies).await,
     };
     let (fail, fail_code) = fail_rows.unwrap_or((0, ResultCode::OK));
-    let mut transactor = Transactor::new(&shared.store);
+    let ownership = node.ownership();
+    let mut transactor = Transactor::new(&node.shared.store);
     let mut out = Vec::new();
     let mut start = begin_frame(&mut out, FrameKind::Message);
     for (done, row) in (1_u32..).zip(rows) {
@@ -106,13 +110,13 @@ async fn answer_batch(
             return replies.send(&mut out).await;
         };
         if done <= fail {
-            let header =
-                MessageHeader { result: fail_code, timeout_ms: row.index, ..MessageHeader::default() };
-            out.extend_from_slice(&header.encode());
+            put_row_answer(&mut out, row.index, fail_code);
+        } else if !ownership.serves(node.number, row.digest.partition()) {
+            put_row_answer(&mut out, row.index, ResultCode::UNAVAILABLE);
         } else {
             transactor.answer(row.digest, &row.message, row.index, &mut out);
         }
-        if out.len() >= shared.frame_bytes {
+        if out.len() >= node.shared.frame_bytes {
             end_frame(&mut out, start);
             replies.send(&mut out).await?;
             start = begin_frame(&mut out, FrameKind::Message);
@@ -123,6 +127,12 @@ async fn answer_batch(
     }
     end_answer(&mut out, start, ResultCode::OK);
     replies.send(&mut out).await
+}
+
+/// Appends the answer to a row that wasn't done.
+fn put_row_answer(out: &mut Vec<u8>, index: u32, result: ResultCode) {
+    let header = MessageHeader { result, timeout_ms: index, ..MessageHeader::default() };
+    out.extend_from_slice(&header.encode());
 }
 
 /// Ends the frame that began at `start`, or takes it back if it is empty, and appends one with the last message.
@@ -136,7 +146,7 @@ fn end_answer(out: &mut Vec<u8>, start: usize, result: ResultCode) {
 }
 
 async fn answer_query(
-    shared: &Shared,
+    node: &Node,
     message: &Message<'_>,
     unavailable: &[PartitionId],
     replies: &mut Replies<'_>,
@@ -145,8 +155,8 @@ async fn answer_query(
         return send_marker(ResultCode::PARAMETER, info3::LAST, replies).await;
     };
     let has_other_fields = message.fields().any(|field| UNSUPPORTED_QUERY_FIELDS.contains(&field.kind));
-    let scan = Scan::new(&shared.store, &request, unavailable);
-    let mut scan = match scan {
+    let shared = &node.shared;
+    let mut scan = match Scan::new(&shared.store, &request) {
         Ok(scan) if !has_other_fields && message.header.info1 & info1::READ != 0 => scan,
         Ok(_) => return send_marker(ResultCode::UNSUPPORTED, info3::LAST, replies).await,
         Err(code) => return send_marker(code, info3::LAST, replies).await,
@@ -154,10 +164,12 @@ async fn answer_query(
     if request.socket_timeout_ms > 0 {
         replies.set_timeout(Duration::from_millis(u64::from(request.socket_timeout_ms)));
     }
-    send_unavailable(&request, unavailable, replies).await?;
     let mut pace = Pace::new(request.records_per_second);
     let mut out = Vec::new();
     let mut start = begin_frame(&mut out, FrameKind::Message);
+    let mut ownership = node.ownership();
+    let serves = |ownership: &Ownership, id| ownership.serves(node.number, id);
+    put_unavailable(&mut out, scan.leave_out(|id| !serves(&ownership, id) || unavailable.contains(&id)));
     while !scan.is_finished() {
         let room = shared.frame_bytes.saturating_sub(out.len());
         let sent =
@@ -170,31 +182,21 @@ async fn answer_query(
         replies.send(&mut out).await?;
         start = begin_frame(&mut out, FrameKind::Message);
         pace.wait(sent).await;
+        let now = node.ownership();
+        if !Arc::ptr_eq(&now, &ownership) {
+            ownership = now;
+            put_unavailable(&mut out, scan.leave_out(|id| !serves(&ownership, id)));
+        }
     }
     end_answer(&mut out, start, ResultCode::OK);
     replies.send(&mut out).await
 }
 
-/// Reports the partitions of a request that aren't here.
-async fn send_unavailable(
-    request: &QueryRequest<'_>,
-    unavailable: &[PartitionId],
-    replies: &mut Replies<'_>,
-) -> io::Result<()> {
-    let after = request.after.iter().map(Digest::partition);
-    let asked: Vec<PartitionId> = request.from_start.iter().copied().chain(after).collect();
-    let mut out = Vec::new();
-    let start = begin_frame(&mut out, FrameKind::Message);
-    let mut count = 0;
-    for id in unavailable.iter().filter(|id| asked.contains(id)) {
-        put_marker(&mut out, ResultCode::UNAVAILABLE, info3::PARTITION_DONE, u32::from(id.number()));
-        count += 1;
+/// Reports partitions of a request that aren't here, or no more.
+fn put_unavailable(out: &mut Vec<u8>, partitions: Vec<PartitionId>) {
+    for id in partitions {
+        put_marker(out, ResultCode::UNAVAILABLE, info3::PARTITION_DONE, u32::from(id.number()));
     }
-    if count == 0 {
-        return Ok(());
-    }
-    end_frame(&mut out, start);
-    replies.send(&mut out).await
 }
 
 /// Keeps a scan to its rate.

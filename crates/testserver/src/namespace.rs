@@ -82,6 +82,11 @@ impl Namespace {
 
     /// Returns the number of records, expired ones that are still kept included.
     pub(crate) fn record_count(&self) -> u64 {
-        PartitionId::all().map(|id| self.partition(id).len() as u64).sum()
+        self.record_count_of(|_| true)
+    }
+
+    /// Returns the number of records in the partitions that `is_meant` says.
+    pub(crate) fn record_count_of(&self, is_meant: impl Fn(PartitionId) -> bool) -> u64 {
+        PartitionId::all().filter(|&id| is_meant(id)).map(|id| self.partition(id).len() as u64).sum()
     }
 }

@@ -42,18 +42,13 @@ pub(crate) struct Portion {
 }
 
 impl<'a> Scan<'a> {
-    /// Starts a scan. `unavailable` partitions are left out.
+    /// Starts a scan.
     ///
     /// # Errors
     /// With the code for the client if the request makes no sense here.
-    pub(crate) fn new(
-        store: &'a Store,
-        request: &QueryRequest<'a>,
-        unavailable: &[PartitionId],
-    ) -> Result<Self, ResultCode> {
+    pub(crate) fn new(store: &'a Store, request: &QueryRequest<'a>) -> Result<Self, ResultCode> {
         let namespace = store.namespace(request.namespace).ok_or(ResultCode::NAMESPACE)?;
-        let mut partitions = parts(request)?;
-        partitions.retain(|part| !unavailable.contains(&part.id));
+        let partitions = parts(request)?;
         Ok(Self {
             namespace,
             set: request.set,
@@ -63,6 +58,14 @@ impl<'a> Scan<'a> {
             partitions,
             left: if request.max_records == 0 { u64::MAX } else { request.max_records },
         })
+    }
+
+    /// Drops the partitions that are left and for which `is_out` says so, and returns them, the lowest first.
+    pub(crate) fn leave_out(&mut self, is_out: impl Fn(PartitionId) -> bool) -> Vec<PartitionId> {
+        let out: Vec<PartitionId> =
+            self.partitions.iter().rev().map(|part| part.id).filter(|&id| is_out(id)).collect();
+        self.partitions.retain(|part| !is_out(part.id));
+        out
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -1,24 +1,44 @@
 //! Starting and stopping a server.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use asbackup_model::PartitionId;
+use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
 
-use crate::connection;
 use crate::fault::Faults;
 use crate::namespace::NamespaceConfig;
+use crate::node::{Node, Socket, reserve};
 use crate::store::Store;
+use crate::topology::{Availability, Member, Topology};
 
-/// A server that runs on threads of its own until it is dropped.
+/// A server that runs on threads of its own until it is dropped. It has one node or several, which share what is stored;
+/// each answers for the partitions that it owns.
+///
+/// Every method that takes the number of a node, from 0, panics if there is none: that is a mistake of the test.
 #[derive(Debug)]
 pub struct TestServer {
     shared: Arc<Shared>,
+    sockets: Mutex<Vec<Option<Socket>>>,
+    /// Addresses that are told to clients and lead nowhere.
+    _nowhere: Vec<TcpSocket>,
     runtime: Option<Runtime>,
+}
+
+/// Which addresses the nodes tell their clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advertised {
+    /// Their own; there are no alternate ones.
+    Own,
+    /// The standard addresses refuse connections; the alternate ones are their own.
+    OwnAsAlternate,
+    /// Addresses that refuse connections; there are no alternate ones.
+    Nowhere,
 }
 
 /// What the connections of a server share.
@@ -26,7 +46,7 @@ pub struct TestServer {
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) faults: Faults,
-    pub(crate) address: SocketAddr,
+    pub(crate) topology: Topology,
     pub(crate) cluster_name: String,
     pub(crate) frame_bytes: usize,
     pub(crate) started: Instant,
@@ -36,6 +56,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub struct TestServerBuilder {
     namespaces: Vec<NamespaceConfig>,
+    nodes: usize,
+    advertised: Advertised,
     address: String,
     cluster_name: String,
     frame_bytes: usize,
@@ -48,6 +70,8 @@ impl TestServer {
     pub fn builder() -> TestServerBuilder {
         TestServerBuilder {
             namespaces: Vec::new(),
+            nodes: 1,
+            advertised: Advertised::Own,
             address: "127.0.0.1:0".to_owned(),
             cluster_name: String::new(),
             frame_bytes: 1024 * 1024,
@@ -55,10 +79,83 @@ impl TestServer {
         }
     }
 
-    /// Returns where the server listens.
+    /// Returns where the server listens; of several nodes the first.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.shared.address
+        self.node_address(0)
+    }
+
+    /// Returns where a node listens.
+    #[must_use]
+    pub fn node_address(&self, node: usize) -> SocketAddr {
+        self.shared.topology.members[node].address
+    }
+
+    /// Returns the name of a node.
+    #[must_use]
+    pub fn node_name(&self, node: usize) -> &str {
+        &self.shared.topology.members[node].name
+    }
+
+    /// Returns the partitions that a node owns, whether it runs or not.
+    #[must_use]
+    pub fn partitions_of(&self, node: usize) -> Vec<PartitionId> {
+        let now = self.shared.topology.now();
+        PartitionId::all().filter(|&partition| now.owns(node, partition)).collect()
+    }
+
+    /// Gives partitions to another node. Its former owner answers no more for them, not even in a scan that is under way.
+    pub fn move_partitions(&self, partitions: &[PartitionId], to: usize) {
+        self.shared.topology.move_partitions(partitions, to);
+    }
+
+    /// Makes the owners refuse partitions as unavailable, which they still say to own.
+    pub fn make_unavailable(&self, partitions: &[PartitionId]) {
+        self.shared.topology.set_availability(partitions, Availability::Unavailable);
+    }
+
+    /// Makes the owners answer for partitions again.
+    pub fn make_available(&self, partitions: &[PartitionId]) {
+        self.shared.topology.set_availability(partitions, Availability::Available);
+    }
+
+    /// Stops a node: its connections are cut, new ones are refused, and the other nodes don't know it any more. Nobody
+    /// answers for its partitions until it is started or they are given to another node.
+    ///
+    /// # Errors
+    /// If its port can't be kept for it.
+    pub fn stop_node(&self, node: usize) -> io::Result<()> {
+        let mut sockets = self.sockets();
+        match sockets[node].take() {
+            Some(Socket::Listening(listening)) => {
+                self.shared.topology.set_running(node, false);
+                sockets[node] = Some(Socket::Reserved(listening.stop()?));
+            }
+            other => sockets[node] = other,
+        }
+        Ok(())
+    }
+
+    /// Starts a node that was stopped, at the same address.
+    ///
+    /// # Errors
+    /// If it can't listen there.
+    pub fn start_node(&self, node: usize) -> io::Result<()> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        let mut sockets = self.sockets();
+        match sockets[node].take() {
+            Some(Socket::Reserved(socket)) => {
+                let listener = Node { shared: Arc::clone(&self.shared), number: node };
+                sockets[node] = Some(Socket::Listening(listener.listen(socket, runtime.handle())?));
+                self.shared.topology.set_running(node, true);
+            }
+            other => sockets[node] = other,
+        }
+        Ok(())
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Vec<Option<Socket>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what the server keeps. It may be read and changed while clients are served.
@@ -103,7 +200,22 @@ impl TestServerBuilder {
         self
     }
 
-    /// Where to listen; port 0 takes a free one.
+    /// The number of nodes, 1 to 8. Default 1. Each owns every n-th partition at first.
+    #[must_use]
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        assert!(NODES.contains(&nodes), "a server has 1 to 8 nodes");
+        self.nodes = nodes;
+        self
+    }
+
+    /// Which addresses the nodes tell their clients. Default: their own.
+    #[must_use]
+    pub fn advertised(mut self, advertised: Advertised) -> Self {
+        self.advertised = advertised;
+        self
+    }
+
+    /// Where the first node listens; port 0 takes a free one, as the other nodes do.
     #[must_use]
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.address = address.into();
@@ -136,47 +248,47 @@ impl TestServerBuilder {
     /// # Errors
     /// If the address can't be listened on, or no thread can be started.
     pub fn start(self) -> io::Result<TestServer> {
-        let listener = TcpListener::bind(&self.address)?;
-        listener.set_nonblocking(true)?;
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(self.threads).thread_name(THREAD_NAME).enable_all().build()?;
+        let first = self.address.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let (mut members, mut listening, mut nowhere) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..self.nodes {
+            let port = if number == 0 { first.port() } else { 0 };
+            let socket = reserve(SocketAddr::new(first.ip(), port))?;
+            members.push(self.member(number, socket.local_addr()?, &mut nowhere)?);
+            listening.push(socket);
+        }
         let shared = Arc::new(Shared {
             store: Arc::new(Store::new(self.namespaces)),
             faults: Faults::default(),
-            address: listener.local_addr()?,
+            topology: Topology::new(members),
             cluster_name: self.cluster_name,
             frame_bytes: self.frame_bytes,
             started: Instant::now(),
         });
-        let mut builder = Builder::new_multi_thread();
-        let runtime = builder.worker_threads(self.threads).thread_name(THREAD_NAME).enable_all().build()?;
-        runtime.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(TestServer { shared, runtime: Some(runtime) })
+        let mut sockets = Vec::new();
+        for (number, socket) in listening.into_iter().enumerate() {
+            let node = Node { shared: Arc::clone(&shared), number };
+            sockets.push(Some(Socket::Listening(node.listen(socket, runtime.handle())?)));
+        }
+        Ok(TestServer { shared, sockets: Mutex::new(sockets), _nowhere: nowhere, runtime: Some(runtime) })
+    }
+
+    fn member(&self, number: usize, own: SocketAddr, nowhere: &mut Vec<TcpSocket>) -> io::Result<Member> {
+        let standard = if self.advertised == Advertised::Own {
+            own
+        } else {
+            let socket = reserve(SocketAddr::new(own.ip(), 0))?;
+            let address = socket.local_addr()?;
+            nowhere.push(socket);
+            address
+        };
+        let alternate = (self.advertised == Advertised::OwnAsAlternate).then_some(own);
+        Ok(Member { name: format!("80E9010000{number:02X}FC02"), address: own, standard, alternate })
     }
 }
 
-/// Takes clients until the runtime ends.
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "can't listen"),
-    };
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, client)) => {
-                    let shared = Arc::clone(&shared);
-                    connections.spawn(async move {
-                        if let Err(error) = connection::serve(stream, shared).await {
-                            tracing::debug!(%client, %error, "connection ended");
-                        }
-                    });
-                }
-                Err(error) => tracing::warn!(%error, "a client could not be accepted"),
-            },
-            Some(_ended) = connections.join_next() => {}
-        }
-    }
-}
+const NODES: RangeInclusive<usize> = 1..=8;
 
 /// The name of the threads that serve clients, by which their CPU time can be told from that of others.
 pub(crate) const THREAD_NAME: &str = "testserver";

@@ -1,12 +1,14 @@
 //! Answers to info commands, in the words of a server CE 8.1. Source: docs/format/wire.md, "Info".
 
+mod cluster;
 mod index;
 mod namespace;
 mod udf;
 
 use asbackup_codec::wire::{ResultCode, info};
 
-use crate::server::Shared;
+use self::cluster::Addresses;
+use crate::node::Node;
 
 /// What a connection has said about itself.
 #[derive(Debug, Default)]
@@ -15,11 +17,11 @@ pub(crate) struct Session {
 }
 
 /// Appends a reply for each command of a request.
-pub(crate) fn answer(shared: &Shared, session: &mut Session, body: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn answer(node: &Node, session: &mut Session, body: &[u8], out: &mut Vec<u8>) {
     for command in info::commands(body) {
         out.extend_from_slice(command);
         out.push(b'\t');
-        answer_one(shared, session, command, out);
+        answer_one(node, session, command, out);
         out.push(b'\n');
     }
 }
@@ -31,22 +33,28 @@ pub(crate) fn refuse(body: &[u8], code: ResultCode, out: &mut Vec<u8>) {
     }
 }
 
-fn answer_one(shared: &Shared, session: &mut Session, command: &[u8], out: &mut Vec<u8>) {
+fn answer_one(node: &Node, session: &mut Session, command: &[u8], out: &mut Vec<u8>) {
     let (name, params) = split_command(command);
     if let Some(text) = constant(name) {
         return put(out, &[text.as_bytes()]);
     }
-    let store = &shared.store;
+    let (store, ownership) = (&node.shared.store, node.ownership());
     match name {
-        b"service-clear-std" => put(out, &[shared.address.to_string().as_bytes()]),
-        b"cluster-name" => put(out, &[shared.cluster_name.as_bytes()]),
-        b"cluster-stable" => cluster_stable(params, out),
+        b"node" => put(out, &[node.member().name.as_bytes()]),
+        b"peers-generation" => put(out, &[ownership.peers_generation.to_string().as_bytes()]),
+        b"partition-generation" => put(out, &[ownership.partition_generation.to_string().as_bytes()]),
+        b"peers-clear-std" => cluster::peers(node, &ownership, Addresses::Standard, out),
+        b"peers-clear-alt" => cluster::peers(node, &ownership, Addresses::Alternate, out),
+        b"service-clear-std" => put(out, &[cluster::address(node.member(), Addresses::Standard).as_bytes()]),
+        b"service-clear-alt" => put(out, &[cluster::address(node.member(), Addresses::Alternate).as_bytes()]),
+        b"cluster-name" => put(out, &[node.shared.cluster_name.as_bytes()]),
+        b"cluster-stable" => cluster::stable(params, &ownership, out),
         b"user-agent-set" => user_agent(session, params, out),
-        b"statistics" => statistics(shared, out),
+        b"statistics" => cluster::statistics(node, &ownership, out),
         b"namespaces" => namespace::names(store, out),
-        b"namespace" => namespace::statistics(store, shared, params.0, out),
-        b"sets" => namespace::sets(store, params.0, out),
-        b"replicas" => namespace::replicas(store, out),
+        b"namespace" => namespace::statistics(node, &ownership, params.0, out),
+        b"sets" => namespace::sets(node, &ownership, params.0, out),
+        b"replicas" => namespace::replicas(node, &ownership, out),
         b"truncate" | b"truncate-namespace" => namespace::truncate_records(store, params, out),
         b"sindex-list" => index::list(store, params, out),
         b"sindex-create" => index::create(store, params, out),
@@ -67,23 +75,13 @@ fn constant(name: &[u8]) -> Option<&'static str> {
         b"build" | b"version" => BUILD,
         b"edition" => "Aerospike Community Edition",
         b"features" => FEATURES,
-        b"node" => NODE,
         b"status" => "ok",
-        b"partition-generation" | b"peers-generation" => "0",
-        b"peers-clear-std" | b"peers-clear-alt" => "0,3000,[]",
-        // Neither another address, nor a data center to ship to, nor a job that is listed once it is done.
-        b"service-clear-alt" | b"get-config" | b"get-stats" | b"query-show" => "",
+        // Neither a data center to ship to, nor a job that is listed once it is done.
+        b"get-config" | b"get-stats" | b"query-show" => "",
         b"peers-tls-std" | b"peers-tls-alt" | b"service-tls-std" | b"service-tls-alt" | b"racks"
         | b"rack-ids" => "ERROR:25:enterprise only",
         _ => return None,
     })
-}
-
-fn cluster_stable(params: Params<'_>, out: &mut Vec<u8>) {
-    match params.value("size") {
-        None | Some(b"1") => put(out, &[CLUSTER_KEY.as_bytes()]),
-        Some(_) => error(out, ResultCode::CLUSTER_KEY_MISMATCH, "cluster not specified size"),
-    }
 }
 
 fn user_agent(session: &mut Session, params: Params<'_>, out: &mut Vec<u8>) {
@@ -94,17 +92,6 @@ fn user_agent(session: &mut Session, params: Params<'_>, out: &mut Vec<u8>) {
         session.has_user_agent = true;
         put(out, &[b"ok"]);
     }
-}
-
-fn statistics(shared: &Shared, out: &mut Vec<u8>) {
-    let objects: u64 = shared.store.namespaces().iter().map(crate::namespace::Namespace::record_count).sum();
-    let uptime_s = shared.started.elapsed().as_secs();
-    let text = format!(
-        "failed_best_practices=false;cluster_size=1;cluster_key={CLUSTER_KEY};cluster_generation=1;\
-         cluster_principal={NODE};cluster_integrity=true;cluster_is_member=true;uptime={uptime_s};objects={objects};\
-         tombstones=0;paxos_principal={NODE};migrate_allowed=true;migrate_partitions_remaining=0"
-    );
-    put(out, &[text.as_bytes()]);
 }
 
 /// What stands behind the name of a command.
@@ -150,8 +137,6 @@ fn error(out: &mut Vec<u8>, code: ResultCode, text: &str) {
 }
 
 const BUILD: &str = "8.1.1.2";
-const NODE: &str = "80E901000000FC02";
-const CLUSTER_KEY: &str = "6CED0D884C81";
 const FEATURES: &str = "batch-any;batch-index;blob-bits;cdt-index;cdt-list;cdt-map;cluster-stable;float;geo;\
     sindex-exists;peers;pipelining;pquery;pscans;query-show;relaxed-sc;replicas;replicas-all;replicas-master;\
     replicas-max;truncate-namespace;udf";

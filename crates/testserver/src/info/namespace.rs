@@ -7,26 +7,29 @@ use asbackup_model::{PARTITIONS, PartitionId};
 
 use super::{Params, error, put};
 use crate::namespace::{Expiry, Namespace};
-use crate::server::Shared;
+use crate::node::Node;
 use crate::store::{self, Store};
 use crate::stored::Stored;
+use crate::topology::Ownership;
 
 pub(super) fn names(store: &Store, out: &mut Vec<u8>) {
     let names: Vec<&[u8]> = store.namespaces().iter().map(Namespace::name).collect();
     put(out, &[&names.join(&b';')]);
 }
 
-/// Appends the part of the statistics that clients look at.
-pub(super) fn statistics(store: &Store, shared: &Shared, name: &[u8], out: &mut Vec<u8>) {
-    let Some(namespace) = store.namespace(name) else {
+/// Appends the part of the statistics that clients look at. Each record is on one node only.
+pub(super) fn statistics(node: &Node, ownership: &Ownership, name: &[u8], out: &mut Vec<u8>) {
+    let Some(namespace) = node.shared.store.namespace(name) else {
         return put(out, &[b"type=unknown"]);
     };
-    let (objects, config) = (namespace.record_count(), &namespace.config);
-    let now_s = shared.store.clock.now().void_time_s();
+    let objects = namespace.record_count_of(|id| ownership.owns(node.number, id));
+    let config = &namespace.config;
+    let (size, unavailable) = (ownership.running_nodes().count(), ownership.unavailable_partitions());
+    let now_s = node.shared.store.clock.now().void_time_s();
     let nsup_period_s = if config.expiry == Expiry::Allowed { 60 } else { 0 };
     let text = format!(
-        "ns_cluster_size=1;effective_replication_factor=1;objects={objects};tombstones=0;master_objects={objects};\
-         master_tombstones=0;prole_objects=0;non_replica_objects=0;dead_partitions=0;unavailable_partitions=0;\
+        "ns_cluster_size={size};effective_replication_factor=1;objects={objects};tombstones=0;master_objects={objects};\
+         master_tombstones=0;prole_objects=0;non_replica_objects=0;dead_partitions=0;unavailable_partitions={unavailable};\
          stop_writes=false;hwm_breached=false;current_time={now_s};migrate_tx_partitions_remaining=0;\
          migrate_rx_partitions_remaining=0;allow-ttl-without-nsup=false;default-ttl={};max-record-size={};\
          nsup-period={nsup_period_s};replication-factor=1;strong-consistency=false;storage-engine=memory",
@@ -36,19 +39,21 @@ pub(super) fn statistics(store: &Store, shared: &Shared, name: &[u8], out: &mut 
 }
 
 /// Appends the sets of one namespace, or of all without a name.
-pub(super) fn sets(store: &Store, name: &[u8], out: &mut Vec<u8>) {
+pub(super) fn sets(node: &Node, ownership: &Ownership, name: &[u8], out: &mut Vec<u8>) {
+    let store = &node.shared.store;
     if name.is_empty() {
-        return store.namespaces().iter().for_each(|namespace| sets_of(store, namespace, out));
+        return store.namespaces().iter().for_each(|namespace| sets_of(node, ownership, namespace, out));
     }
     match store.namespace(name) {
-        Some(namespace) => sets_of(store, namespace, out),
+        Some(namespace) => sets_of(node, ownership, namespace, out),
         None => put(out, &[b"ns_type=unknown"]),
     }
 }
 
-fn sets_of(store: &Store, namespace: &Namespace, out: &mut Vec<u8>) {
+fn sets_of(node: &Node, ownership: &Ownership, namespace: &Namespace, out: &mut Vec<u8>) {
+    let store = &node.shared.store;
     let mut sets: BTreeMap<Vec<u8>, (u64, usize)> = BTreeMap::new();
-    for id in PartitionId::all() {
+    for id in PartitionId::all().filter(|&id| ownership.owns(node.number, id)) {
         for record in namespace.partition(id).values() {
             let Some(set) = Stored(&record.message).set(namespace.name()) else { continue };
             if !sets.contains_key(set) {
@@ -70,12 +75,17 @@ fn sets_of(store: &Store, namespace: &Namespace, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends one replica of every partition of every namespace: this node has them all.
-pub(super) fn replicas(store: &Store, out: &mut Vec<u8>) {
-    let bitmap = base64_simd::STANDARD.encode_to_string([0xff; PARTITIONS as usize / 8]);
-    for (number, namespace) in store.namespaces().iter().enumerate() {
+/// Appends which partitions of every namespace the node owns. There is one replica of each.
+pub(super) fn replicas(node: &Node, ownership: &Ownership, out: &mut Vec<u8>) {
+    let mut bitmap = [0_u8; PARTITIONS as usize / 8];
+    for id in PartitionId::all().filter(|&id| ownership.owns(node.number, id)) {
+        bitmap[id.index() >> 3] |= 0x80 >> (id.index() & 7);
+    }
+    let bitmap = base64_simd::STANDARD.encode_to_string(bitmap);
+    let head = format!(":{},1,", ownership.regime);
+    for (number, namespace) in node.shared.store.namespaces().iter().enumerate() {
         let separator: &[u8] = if number == 0 { b"" } else { b";" };
-        put(out, &[separator, namespace.name(), b":0,1,", bitmap.as_bytes()]);
+        put(out, &[separator, namespace.name(), head.as_bytes(), bitmap.as_bytes()]);
     }
 }
 

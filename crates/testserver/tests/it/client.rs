@@ -1,7 +1,7 @@
 //! A client that does as it is told, byte by byte.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use asbackup_codec::Step;
@@ -30,7 +30,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(server: &TestServer) -> Self {
-        let stream = TcpStream::connect(server.address()).unwrap();
+        Self::connect_to(server.address())
+    }
+
+    pub(crate) fn connect_to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
         // A server that doesn't answer fails the test instead of hanging it.
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Self { stream }

@@ -5,6 +5,7 @@ mod batch;
 mod client;
 mod fault;
 mod info;
+mod nodes;
 mod program;
 mod read;
 mod recording;

@@ -1,0 +1,69 @@
+//! Info commands about the nodes and how they stand together. Source: docs/format/wire.md, "Cluster view".
+
+use asbackup_codec::wire::ResultCode;
+
+use super::{Params, error, put};
+use crate::namespace::Namespace;
+use crate::node::Node;
+use crate::topology::{Member, Ownership};
+
+/// Which addresses are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Addresses {
+    Standard,
+    Alternate,
+}
+
+/// Returns the address of a node; nothing if it has none of that kind.
+pub(super) fn address(member: &Member, addresses: Addresses) -> String {
+    match addresses {
+        Addresses::Standard => member.standard.to_string(),
+        Addresses::Alternate => member.alternate.map_or_else(String::new, |address| address.to_string()),
+    }
+}
+
+/// Appends the other nodes that run.
+pub(super) fn peers(node: &Node, ownership: &Ownership, addresses: Addresses, out: &mut Vec<u8>) {
+    let peer = |number: usize| {
+        let member = &node.shared.topology.members[number];
+        format!("[{},,[{}]]", member.name, address(member, addresses))
+    };
+    let others = ownership.running_nodes().filter(|&number| number != node.number);
+    let others: Vec<String> = others.map(peer).collect();
+    let text = format!("{},3000,[{}]", ownership.peers_generation, others.join(","));
+    put(out, &[text.as_bytes()]);
+}
+
+pub(super) fn stable(params: Params<'_>, ownership: &Ownership, out: &mut Vec<u8>) {
+    let size = ownership.running_nodes().count().to_string();
+    match params.value("size") {
+        Some(expected) if expected != size.as_bytes() => {
+            error(out, ResultCode::CLUSTER_KEY_MISMATCH, "cluster not specified size");
+        }
+        _ => put(out, &[key(ownership).as_bytes()]),
+    }
+}
+
+pub(super) fn statistics(node: &Node, ownership: &Ownership, out: &mut Vec<u8>) {
+    let shared = &node.shared;
+    let count = |namespace: &Namespace| namespace.record_count_of(|id| ownership.owns(node.number, id));
+    let objects: u64 = shared.store.namespaces().iter().map(count).sum();
+    let size = ownership.running_nodes().count();
+    // The node with the highest name leads.
+    let principal = ownership.running_nodes().map(|number| &shared.topology.members[number].name).max();
+    let principal = principal.map_or("0", String::as_str);
+    let (key, uptime_s) = (key(ownership), shared.started.elapsed().as_secs());
+    let text = format!(
+        "failed_best_practices=false;cluster_size={size};cluster_key={key};cluster_generation=1;\
+         cluster_principal={principal};cluster_integrity=true;cluster_is_member=true;uptime={uptime_s};objects={objects};\
+         tombstones=0;paxos_principal={principal};migrate_allowed=true;migrate_partitions_remaining=0"
+    );
+    put(out, &[text.as_bytes()]);
+}
+
+/// Returns what all nodes of a cluster agree on, another one each time that nodes come or go.
+fn key(ownership: &Ownership) -> String {
+    format!("{:X}", FIRST_CLUSTER_KEY + ownership.peers_generation)
+}
+
+const FIRST_CLUSTER_KEY: u64 = 0x6CED_0D88_4C81;
