@@ -1,59 +1,75 @@
 //! A handle to a cluster: connecting, and keeping what is known of it up to date.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use asbackup_model::PartitionId;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{debug, warn};
 
-use crate::connection::Connection;
-use crate::replies::{self, Build, Peer};
+use crate::discovery::{ask_nodes, ask_peers, ask_seeds};
+use crate::replies::Build;
 use crate::topology::{PartitionMap, View};
-use crate::{ClusterConfig, Error, ErrorKind, Node, Seed};
+use crate::{ClusterConfig, Error, ErrorKind, Node};
 
-/// A cluster. Cheap to clone; all clones share connections and what is known of the cluster.
+/// A cluster. Cheap to clone; all clones share connections and what is known of the cluster. A task keeps that up to
+/// date until the last of them is dropped.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     inner: Arc<Inner>,
+    /// The task that keeps the view up to date ends with the last handle.
+    _watching: Arc<JoinSet<()>>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    config: ClusterConfig,
+    config: Arc<ClusterConfig>,
     name: Option<String>,
     view: RwLock<Arc<View>>,
-    /// Held while the nodes are asked, so that those who fail together ask once.
+    /// Held while the nodes are asked after a failure, so that those who fail together ask once.
     refreshing: Mutex<()>,
 }
 
-/// What a node says of itself and of others.
-#[derive(Debug)]
-struct Statement {
-    node: Node,
-    build: Build,
-    cluster_name: Option<String>,
-    peers: Vec<Peer>,
-    masters: Vec<replies::Masters>,
+/// How much the nodes are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Everything.
+    All,
+    /// Whether anything has changed, and everything if so.
+    Changes,
 }
 
 impl Cluster {
     /// Connects to the first seed that answers, and to all nodes that it knows.
     ///
     /// # Errors
-    /// If no seed answers, or a server is older than 4.9.
+    /// If no seed answers, or not soon enough, or a server is older than 4.9.
     ///
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn connect(config: ClusterConfig) -> Result<Self, Error> {
+        let longest = config.first_timeout;
+        timeout(longest, Self::connect_at_leisure(Arc::new(config))).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Connect, format!("the cluster isn't known within {longest:?}")))
+        })
+    }
+
+    async fn connect_at_leisure(config: Arc<ClusterConfig>) -> Result<Self, Error> {
         let asked = Instant::now();
         let first = ask_seeds(&config).await?;
         let name = first.cluster_name.clone();
-        let statements = ask_peers(&config, vec![first]).await;
-        let view = View::of(statements, HashMap::new(), &[], asked)?;
+        let statements = ask_peers(&config, vec![Arc::new(first)], Duration::MAX).await;
+        let view = View::of(statements, None, asked)?;
+        for name in view.unreached() {
+            warn!(node = name, "node can't be reached at any of its addresses");
+        }
         let view = RwLock::new(Arc::new(view));
-        Ok(Self { inner: Arc::new(Inner { config, name, view, refreshing: Mutex::new(()) }) })
+        let inner = Arc::new(Inner { config, name, view, refreshing: Mutex::new(()) });
+        let mut watching = JoinSet::new();
+        watching.spawn(watch(Arc::clone(&inner)));
+        Ok(Self { inner, _watching: Arc::new(watching) })
     }
 
     /// Returns the lowest version of all nodes.
@@ -89,7 +105,7 @@ impl Cluster {
     }
 
     pub(crate) fn view(&self) -> Arc<View> {
-        Arc::clone(&self.inner.view.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.view()
     }
 
     /// Asks the nodes again who is there and who owns what. Several who ask at the same time share one round.
@@ -102,25 +118,10 @@ impl Cluster {
     pub async fn refresh(&self) -> Result<(), Error> {
         let called = Instant::now();
         let _alone = self.inner.refreshing.lock().await;
-        let old = self.view();
-        if old.asked >= called {
+        if self.view().asked >= called {
             return Ok(());
         }
-        let asked = Instant::now();
-        let mut statements = Vec::new();
-        for node in &old.nodes {
-            match ask(node).await {
-                Ok(statement) => statements.push(statement),
-                Err(error) => debug!(node = node.name(), %error, "node doesn't answer"),
-            }
-        }
-        if statements.is_empty() {
-            statements.push(ask_seeds(&self.inner.config).await?);
-        }
-        let statements = ask_peers(&self.inner.config, statements).await;
-        let view = View::of(statements, old.namespaces.clone(), &old.nodes, asked)?;
-        *self.inner.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
-        Ok(())
+        self.inner.ask_again(Question::All).await
     }
 
     /// Sends a command to the first node that answers.
@@ -143,121 +144,82 @@ impl Cluster {
     }
 }
 
-impl View {
-    /// Joins what the nodes say with the owners that were known before.
-    fn of(
-        statements: Vec<Statement>,
-        mut namespaces: HashMap<Vec<u8>, Arc<PartitionMap>>,
-        old_nodes: &[Node],
-        asked: Instant,
-    ) -> Result<Self, Error> {
-        let Some(build) = statements.iter().map(|statement| statement.build).min() else {
-            return Err(Error::new(ErrorKind::Connect, "no node answers"));
+impl Inner {
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn ask_again(&self, question: Question) -> Result<(), Error> {
+        let (old, asked) = (self.view(), Instant::now());
+        let straggling = self.config.refresh_interval;
+        let mut statements = ask_nodes(&self.config, &old, question).await;
+        if statements.is_empty() {
+            statements.push(Arc::new(ask_seeds(&self.config).await?));
+        }
+        let statements = ask_peers(&self.config, statements, straggling).await;
+        if question == Question::Changes && old.is_of(&statements) {
+            return Ok(());
+        }
+        self.replace(&old, View::of(statements, Some(&old), asked)?);
+        Ok(())
+    }
+
+    /// Takes over a new view, unless another one has come meanwhile: this one doesn't know what that one says.
+    fn replace(&self, old: &Arc<View>, new: View) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&view, old) {
+            *view = Arc::new(new);
+        }
+    }
+}
+
+/// Asks the nodes now and then whether anything has changed.
+async fn watch(inner: Arc<Inner>) {
+    let mut ticks = interval(inner.config.refresh_interval.max(SHORTEST_INTERVAL));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await; // The first one comes at once, but everything is known by now.
+    loop {
+        ticks.tick().await;
+        if let Err(error) = inner.ask_again(Question::Changes).await {
+            // Those who need an answer ask themselves and learn why there is none.
+            debug!(%error, "the cluster doesn't answer");
+        }
+    }
+}
+
+/// A timer can't tick without a pause.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_task_ends_with_the_last_handle() {
+        let view = View {
+            nodes: Vec::new(),
+            statements: Vec::new(),
+            namespaces: std::collections::HashMap::new(),
+            build: Build::OLDEST,
+            asked: Instant::now(),
         };
-        if build < Build::OLDEST {
-            let what =
-                format!("server {build} is older than {}, which reads partitions first", Build::OLDEST);
-            return Err(Error::new(ErrorKind::Version, what));
-        }
-        for statement in &statements {
-            for masters in &statement.masters {
-                let partitions = namespaces
-                    .entry(masters.namespace.clone())
-                    .or_insert_with(|| Arc::new(PartitionMap::new()));
-                Arc::make_mut(partitions).claim(&statement.node, masters);
-            }
-        }
-        let mut nodes: Vec<Node> = statements.iter().map(|statement| statement.node.clone()).collect();
-        // A node that doesn't answer now stays as long as another one knows it.
-        for silent in old_nodes
-            .iter()
-            .filter(|old| nodes.iter().all(|node| node.name() != old.name()))
-            .collect::<Vec<_>>()
-        {
-            if statements.iter().flat_map(|statement| &statement.peers).any(|peer| peer.name == silent.name())
-            {
-                nodes.push(silent.clone());
-            }
-        }
-        namespaces.values_mut().for_each(|partitions| Arc::make_mut(partitions).keep(&nodes));
-        Ok(Self { nodes, namespaces, build, asked })
-    }
-}
-
-/// Asks one seed after another until one answers.
-async fn ask_seeds(config: &ClusterConfig) -> Result<Statement, Error> {
-    let mut last = Error::new(ErrorKind::Input, "no address to connect to");
-    for seed in &config.seeds {
-        match ask_address(config, seed, None).await {
-            Ok(statement) => return Ok(statement),
-            Err(error) => {
-                debug!(%seed, %error, "seed doesn't answer");
-                last = error.at(&seed.to_string());
-            }
+        let inner = Arc::new(Inner {
+            config: Arc::new(ClusterConfig::new([])),
+            name: None,
+            view: RwLock::new(Arc::new(view)),
+            refreshing: Mutex::new(()),
+        });
+        let mut watching = JoinSet::new();
+        watching.spawn(watch(Arc::clone(&inner)));
+        let kept = Arc::downgrade(&inner);
+        let cluster = Cluster { inner, _watching: Arc::new(watching) };
+        let clone = cluster.clone();
+        drop(cluster);
+        tokio::task::yield_now().await;
+        assert!(kept.upgrade().is_some());
+        drop(clone);
+        while kept.upgrade().is_some() {
+            tokio::task::yield_now().await;
         }
     }
-    Err(last)
-}
-
-/// Asks all nodes that the others know and that haven't spoken yet. Those that can't be reached are left out.
-async fn ask_peers(config: &ClusterConfig, mut statements: Vec<Statement>) -> Vec<Statement> {
-    let mut next = 0;
-    let mut tried: Vec<String> = Vec::new();
-    while let Some(statement) = statements.get(next) {
-        let peers: Vec<(String, Vec<Seed>)> =
-            statement.peers.iter().map(|peer| (peer.name.clone(), peer.addresses.clone())).collect();
-        for (name, addresses) in peers {
-            let spoke = statements.iter().any(|statement| statement.node.name() == name);
-            if spoke || tried.contains(&name) {
-                continue;
-            }
-            match ask_peer(config, &name, &addresses).await {
-                Some(statement) => statements.push(statement),
-                None => warn!(node = name, "node can't be reached at any of its addresses"),
-            }
-            tried.push(name);
-        }
-        next += 1;
-    }
-    statements
-}
-
-/// Asks a node by its own addresses, or by a seed if these lead nowhere from here.
-async fn ask_peer(config: &ClusterConfig, name: &str, addresses: &[Seed]) -> Option<Statement> {
-    for address in addresses.iter().chain(&config.seeds) {
-        match ask_address(config, address, Some(name)).await {
-            Ok(statement) => return Some(statement),
-            Err(error) => debug!(node = name, %address, %error, "address doesn't lead to the node"),
-        }
-    }
-    None
-}
-
-/// Asks who is at an address; with a `name` it must be that node.
-async fn ask_address(config: &ClusterConfig, address: &Seed, name: Option<&str>) -> Result<Statement, Error> {
-    let mut connection = Connection::open(address, config.connect_timeout).await?;
-    let replies = connection.info(&["node"], config.info_timeout).await?;
-    let found = replies.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
-    if found.is_empty() || name.is_some_and(|name| name != found) {
-        return Err(Error::new(ErrorKind::Connect, format!("node {found:?} is at {address}")));
-    }
-    ask(&Node::new(found, address.clone(), config)).await
-}
-
-async fn ask(node: &Node) -> Result<Statement, Error> {
-    let replies = node.info(&["build", "cluster-name", "peers-clear-std", "replicas:max=1"]).await?;
-    let [build, name, peers, masters] = &replies[..] else {
-        return Err(Error::new(ErrorKind::Damaged, "info replies are missing").at(node.name()));
-    };
-    let at = |error: Error| error.at(node.name());
-    // A server without a name says `null`, or that it doesn't know the command.
-    let cluster_name =
-        asbackup_codec::wire::info::check(name).ok().filter(|name| !name.is_empty() && *name != b"null");
-    Ok(Statement {
-        node: node.clone(),
-        build: Build::parse(build).map_err(at)?,
-        cluster_name: cluster_name.map(|name| String::from_utf8_lossy(name).into_owned()),
-        peers: replies::peers(peers).map_err(at)?,
-        masters: replies::masters(masters).map_err(at)?,
-    })
 }

@@ -56,6 +56,10 @@ impl fmt::Display for Seed {
 pub struct ClusterConfig {
     /// Addresses of some of its nodes; they are tried in order.
     pub seeds: Vec<Seed>,
+    /// Which of their addresses the nodes are asked for. Default: the standard ones.
+    pub addresses: Addresses,
+    /// Longest time until the cluster is known at the beginning. Default: 30 s.
+    pub first_timeout: Duration,
     /// Longest wait for a connection, and for a free place among those of a node. Default: 5 s.
     pub connect_timeout: Duration,
     /// Longest wait for the reply to an info command. Default: 10 s.
@@ -64,6 +68,18 @@ pub struct ClusterConfig {
     pub connections_per_node: usize,
     /// For how long an unused connection is kept. Default: 50 s, below the 60 s after which older servers close it.
     pub idle_timeout: Duration,
+    /// How often the nodes are asked in the background whether anything has changed. Nodes that answer later than this
+    /// after the first one aren't waited for when the others are asked. Default: 1 s, as other clients do.
+    pub refresh_interval: Duration,
+}
+
+/// Which of its addresses a node tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// Those for clients within its network.
+    Standard,
+    /// Those for clients elsewhere, which an administrator has given it.
+    Alternate,
 }
 
 impl ClusterConfig {
@@ -71,10 +87,13 @@ impl ClusterConfig {
     pub fn new(seeds: impl IntoIterator<Item = Seed>) -> Self {
         Self {
             seeds: seeds.into_iter().collect(),
+            addresses: Addresses::Standard,
+            first_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             info_timeout: Duration::from_secs(10),
             connections_per_node: 256,
             idle_timeout: Duration::from_secs(50),
+            refresh_interval: Duration::from_secs(1),
         }
     }
 }

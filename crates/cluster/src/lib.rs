@@ -1,6 +1,6 @@
 //! An asynchronous client of an Aerospike cluster for what backup and restore need, and nothing else.
 //!
-//! A [`Cluster`] knows the nodes and which of them owns which partition. A [`Query`] reads partitions and goes on
+//! A [`Cluster`] knows the nodes and which of them owns which partition, and keeps itself up to date in the background. A [`Query`] reads partitions and goes on
 //! behind the last record after a failure; [`Node::write_batch`] makes one attempt to write rows and says for each what
 //! became of it, since only its caller knows what else there is to send. Every wait for the network has a deadline.
 
@@ -9,6 +9,7 @@ mod class;
 mod cluster;
 mod config;
 mod connection;
+mod discovery;
 mod error;
 mod inbox;
 mod metadata;
@@ -17,12 +18,13 @@ mod pool;
 mod query;
 mod replies;
 mod retry;
+mod statement;
 mod topology;
 
 pub use batch::{Batch, RowResult, WriteDeadlines};
 pub use class::{ResultClass, class};
 pub use cluster::Cluster;
-pub use config::{ClusterConfig, Seed};
+pub use config::{Addresses, ClusterConfig, Seed};
 pub use error::{Error, ErrorKind};
 pub use metadata::IndexCreation;
 pub use node::Node;

@@ -1,10 +1,11 @@
 //! One node of a cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asbackup_codec::wire::info;
 
+use crate::connection::Connection;
 use crate::pool::{Pool, Pooled};
 use crate::{ClusterConfig, Error, ErrorKind, Seed};
 
@@ -17,16 +18,41 @@ pub struct Node {
 #[derive(Debug)]
 struct Inner {
     name: String,
-    address: String,
+    address: Seed,
+    shown_address: String,
+    connect_timeout: Duration,
     info_timeout: Duration,
     pool: Arc<Pool>,
+    /// Asked over and over whether anything has changed, also when the pool has no free place.
+    watch: Mutex<Option<Connection>>,
+}
+
+/// Whether a connection is the one over which a node was watched before. Over another one it may have started anew, and
+/// its generations may have begun to count again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    Continued,
+    Begun,
 }
 
 impl Node {
-    pub(crate) fn new(name: String, address: Seed, config: &ClusterConfig) -> Self {
-        let shown = address.to_string();
-        let pool = Pool::new(address, config);
-        Self { inner: Arc::new(Inner { name, address: shown, info_timeout: config.info_timeout, pool }) }
+    /// Returns a node that was asked over `watch` so far.
+    pub(crate) fn new(
+        name: String,
+        address: Seed,
+        watch: Option<Connection>,
+        config: &ClusterConfig,
+    ) -> Self {
+        let inner = Inner {
+            name,
+            shown_address: address.to_string(),
+            connect_timeout: config.connect_timeout,
+            info_timeout: config.info_timeout,
+            pool: Pool::new(address.clone(), config),
+            address,
+            watch: Mutex::new(watch),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Returns the name that the node has in its cluster.
@@ -38,7 +64,7 @@ impl Node {
     /// Returns the address at which it is reached.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.inner.address
+        &self.inner.shown_address
     }
 
     pub(crate) async fn connection(&self) -> Result<Pooled, Error> {
@@ -52,6 +78,25 @@ impl Node {
         let replies = replies.map_err(|error| error.at(self.name()))?;
         pooled.give_back();
         Ok(replies)
+    }
+
+    /// Sends info commands over the connection on which the node is watched.
+    pub(crate) async fn watched_info<C: AsRef<[u8]>>(
+        &self,
+        commands: &[C],
+    ) -> Result<(Vec<Vec<u8>>, Watch), Error> {
+        let kept = self.inner.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (mut connection, watch) = match kept.filter(Connection::is_quiet) {
+            Some(connection) => (connection, Watch::Continued),
+            None => {
+                let opened = Connection::open(&self.inner.address, self.inner.connect_timeout).await;
+                (opened.map_err(|error| error.at(self.name()))?, Watch::Begun)
+            }
+        };
+        let replies = connection.info(commands, self.inner.info_timeout).await;
+        let replies = replies.map_err(|error| error.at(self.name()))?;
+        *self.inner.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        Ok((replies, watch))
     }
 
     /// Sends one info command and returns the reply to it.

@@ -1,23 +1,84 @@
 //! Which nodes there are and which of them owns which partition.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use asbackup_model::{PARTITIONS, PartitionId};
 use tokio::time::Instant;
 
-use crate::Node;
 use crate::replies::{Build, Masters};
+use crate::statement::Statement;
+use crate::{Error, ErrorKind, Node};
 
 /// What is known of a cluster at one time.
 #[derive(Debug)]
 pub(crate) struct View {
+    /// In the order of their names.
     pub(crate) nodes: Vec<Node>,
+    /// What the nodes said that answered last time.
+    pub(crate) statements: Vec<Arc<Statement>>,
     pub(crate) namespaces: HashMap<Vec<u8>, Arc<PartitionMap>>,
     /// The lowest version of all nodes.
     pub(crate) build: Build,
     /// When the nodes were asked.
     pub(crate) asked: Instant,
+}
+
+impl View {
+    /// Joins what the nodes say with what was known before.
+    pub(crate) fn of(
+        statements: Vec<Arc<Statement>>,
+        old: Option<&Self>,
+        asked: Instant,
+    ) -> Result<Self, Error> {
+        let Some(build) = statements.iter().map(|statement| statement.build).min() else {
+            return Err(Error::new(ErrorKind::Connect, "no node answers"));
+        };
+        if build < Build::OLDEST {
+            let what =
+                format!("server {build} is older than {}, which reads partitions first", Build::OLDEST);
+            return Err(Error::new(ErrorKind::Version, what));
+        }
+        let mut namespaces = old.map(|old| old.namespaces.clone()).unwrap_or_default();
+        for statement in &statements {
+            for masters in &statement.masters {
+                let partitions = namespaces
+                    .entry(masters.namespace.clone())
+                    .or_insert_with(|| Arc::new(PartitionMap::new()));
+                Arc::make_mut(partitions).claim(&statement.node, masters);
+            }
+        }
+        let mut nodes: Vec<Node> = statements.iter().map(|statement| statement.node.clone()).collect();
+        // A node that doesn't answer now stays as long as another one knows it.
+        for silent in old.iter().flat_map(|old| &old.nodes) {
+            let spoke = nodes.iter().any(|node| node.name() == silent.name());
+            let mut peers = statements.iter().flat_map(|statement| &statement.peers);
+            if !spoke && peers.any(|peer| peer.name == silent.name()) {
+                nodes.push(silent.clone());
+            }
+        }
+        nodes.sort_by(|a, b| a.name().cmp(b.name()));
+        namespaces.values_mut().for_each(|partitions| Arc::make_mut(partitions).keep(&nodes));
+        Ok(Self { nodes, statements, namespaces, build, asked })
+    }
+
+    /// Returns the names of nodes that others know and that never answered.
+    pub(crate) fn unreached(&self) -> BTreeSet<&str> {
+        let peers = self.statements.iter().flat_map(|statement| &statement.peers);
+        let names = peers.map(|peer| peer.name.as_str());
+        names.filter(|name| self.nodes.iter().all(|node| node.name() != *name)).collect()
+    }
+
+    /// Returns what a node said last time, if it answered.
+    pub(crate) fn statement_of(&self, node: &Node) -> Option<&Arc<Statement>> {
+        self.statements.iter().find(|statement| statement.node == *node)
+    }
+
+    /// Returns whether the nodes said the very same before.
+    pub(crate) fn is_of(&self, statements: &[Arc<Statement>]) -> bool {
+        let same = |statement: &Arc<Statement>| self.statements.iter().any(|old| Arc::ptr_eq(old, statement));
+        self.statements.len() == statements.len() && statements.iter().all(same)
+    }
 }
 
 /// The owners of the partitions of one namespace, as they were known at one time.
@@ -70,7 +131,7 @@ mod tests {
     use crate::{ClusterConfig, Seed};
 
     fn node(name: &str) -> Node {
-        Node::new(name.into(), Seed { host: "h".into(), port: 1 }, &ClusterConfig::new([]))
+        Node::new(name.into(), Seed { host: "h".into(), port: 1 }, None, &ClusterConfig::new([]))
     }
 
     /// Returns a claim to the first `count` partitions.

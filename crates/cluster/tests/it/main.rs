@@ -3,6 +3,7 @@
 
 mod batches;
 mod metadata;
+mod nodes;
 mod queries;
 mod scripted;
 mod singles;

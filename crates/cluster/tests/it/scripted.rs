@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use asbackup_cluster::{Cluster, ClusterConfig, ErrorKind, Seed};
 use asbackup_codec::Step;
@@ -27,6 +28,8 @@ struct Script {
     /// Partitions and digests of each query.
     queries: Vec<(Vec<PartitionId>, Vec<Digest>)>,
     connections: u64,
+    /// How often it was asked whether anything has changed.
+    polls: u64,
 }
 
 /// Nodes in tasks of the test's runtime; they end with it.
@@ -71,6 +74,7 @@ fn answer(kind: FrameKind, body: &[u8], script: &mut Script) -> Vec<u8> {
     let start = begin_frame(&mut out, kind);
     if kind == FrameKind::Info {
         for command in info::commands(body) {
+            script.polls += u64::from(command == b"peers-generation");
             let reply = script.replies.iter().find(|(name, _)| name.as_bytes() == command);
             let reply = reply.map_or("ERROR:4:unrecognized command", |(_, reply)| reply);
             out.extend_from_slice(&[command, b"\t", reply.as_bytes(), b"\n"].concat());
@@ -252,11 +256,35 @@ async fn a_connection_is_used_again_after_a_whole_answer() {
     let script = script("A", "", |_| true);
     nodes.start(listener, Arc::clone(&script));
     let cluster = Cluster::connect(ClusterConfig::new([seed])).await.unwrap();
+    read(&mut cluster.query(spec(), vec![partition(3)])).await.unwrap();
     let connections = script.lock().unwrap().connections;
     for _ in 0..3 {
         read(&mut cluster.query(spec(), vec![partition(3)])).await.unwrap();
         cluster.refresh().await.unwrap();
     }
     let script = script.lock().unwrap();
-    assert_eq!((script.queries.len(), script.connections), (3, connections));
+    assert_eq!((script.queries.len(), script.connections), (4, connections));
+}
+
+#[tokio::test]
+async fn replicas_are_fetched_when_their_generation_changes() {
+    let mut nodes = Nodes::default();
+    let (listener, seed) = Nodes::listen();
+    let script = script("A", "", |_| true);
+    script.lock().unwrap().replies.push(("partition-generation", "1".to_owned()));
+    nodes.start(listener, Arc::clone(&script));
+    let mut config = ClusterConfig::new([seed]);
+    config.refresh_interval = Duration::from_millis(1);
+    let cluster = Cluster::connect(config).await.unwrap();
+    let owned = || cluster.partitions_of(b"test", &cluster.nodes()[0]).len();
+    script.lock().unwrap().replies[4].1 = replicas(1, |partition| partition < 7);
+    let polls = script.lock().unwrap().polls;
+    while script.lock().unwrap().polls < polls + 5 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(owned(), 4096, "nothing is fetched while the generation stays");
+    script.lock().unwrap().replies.last_mut().unwrap().1 = "2".to_owned();
+    while owned() != 7 {
+        tokio::task::yield_now().await;
+    }
 }

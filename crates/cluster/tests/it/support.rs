@@ -20,6 +20,8 @@ pub(crate) async fn connect(server: &TestServer) -> Cluster {
     let seed = Seed { host: address.ip().to_string(), port: address.port() };
     let mut config = ClusterConfig::new([seed]);
     config.connections_per_node = 2;
+    // What these tests ask must not mix with what is asked in the background.
+    config.refresh_interval = Duration::from_secs(3600);
     Cluster::connect(config).await.unwrap()
 }
 
