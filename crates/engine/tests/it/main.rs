@@ -11,6 +11,7 @@ mod dialects;
 mod differences;
 mod faults;
 mod lost;
+mod nodes;
 mod odd;
 mod refusals;
 mod restore;
