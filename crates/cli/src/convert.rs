@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, thread, time::Duration};
 
 use asbackup::{
-    BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
+    Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
     GenerationRule, Local, MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry,
     Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
 };
@@ -20,6 +20,8 @@ const SPARE_CONNECTIONS: usize = 2;
 pub(crate) fn cluster(args: &Connection, data_connections: usize) -> Result<ClusterConfig, Failure> {
     let seeds = args.host.iter().map(|text| seed(text, args.port)).collect::<Result<Vec<_>, _>>()?;
     let mut config = ClusterConfig::new(seeds);
+    config.addresses = if args.services_alternate { Addresses::Alternate } else { Addresses::Standard };
+    config.first_timeout = args.client_timeout;
     config.connections_per_node = config.connections_per_node.max(data_connections + SPARE_CONNECTIONS);
     Ok(config)
 }

@@ -36,7 +36,7 @@ mod validate;
 
 use std::time::SystemTime;
 
-pub use asbackup_cluster::{Cluster, ClusterConfig, Error as ClusterError, Seed};
+pub use asbackup_cluster::{Addresses, Cluster, ClusterConfig, Error as ClusterError, Seed};
 pub use asbackup_codec::{
     asb::Spelling,
     wire::{ExistsRule, GenerationRule, WriteRules},

@@ -1,6 +1,10 @@
 //! How to reach the cluster.
 
+use std::time::Duration;
+
 use clap::{Args, value_parser};
+
+use super::value::milliseconds;
 
 /// How to reach the cluster.
 #[derive(Debug, Args)]
@@ -13,4 +17,12 @@ pub(crate) struct Connection {
     /// Port of the nodes that name none
     #[arg(short, long, value_parser = value_parser!(u16).range(1..), default_value_t = 3000)]
     pub(crate) port: u16,
+
+    /// Ask the nodes for their alternate addresses
+    #[arg(short = 'S', long)]
+    pub(crate) services_alternate: bool,
+
+    /// Longest time until the cluster is known at the beginning, in ms
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "30000")]
+    pub(crate) client_timeout: Duration,
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use asbackup_codec::wire::ResultCode;
 use asbackup_model::{IndexKind, IndexedType, SecondaryIndex, UdfModule};
-use asbackup_testserver::{Command, Fault, FaultAction, SampleRecords, TestServer};
+use asbackup_testserver::{Advertised, Command, Fault, FaultAction, SampleRecords, TestServer};
 use serde_json::json;
 
 use crate::tool::{Ran, asbackup, asrestore, run, without_times};
@@ -158,6 +158,24 @@ fn lost_cluster_is_1() {
     let report = ran.expect(1).report();
     assert_eq!((&report["outcome"], &report["error"]["kind"]), (&json!("failed"), &json!("Scan")));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn alternate_addresses_are_used_on_request() {
+    let builder = TestServer::builder().namespace("test").nodes(3).advertised(Advertised::OwnAsAlternate);
+    let (server, dir) = (builder.start().expect("it starts"), tempfile::tempdir().unwrap());
+    server.store().load("test", SampleRecords { count: RECORDS, record_bytes: 200 });
+    back_up(&server, "", dir.path()).expect(5).says(&["only 1366 of 4096 partitions"]);
+    let report = back_up(&server, "--services-alternate --report json", dir.path()).expect(0).report();
+    assert_eq!(report["records"]["written"], RECORDS);
+}
+
+#[test]
+fn cluster_that_is_silent_too_long_is_5() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    server.faults().add(Fault::new(Command::Info, FaultAction::HoldAfter(0)).times(u64::MAX));
+    let ran = back_up(&server, "--client-timeout 50", dir.path()).expect(5);
+    ran.says(&["the cluster isn't known within 50ms"]);
 }
 
 #[test]
