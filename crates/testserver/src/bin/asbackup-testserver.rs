@@ -13,6 +13,9 @@ struct Args {
     /// Where to listen; port 0 takes a free one, and the address is printed.
     #[arg(long, default_value = "127.0.0.1:3000")]
     address: String,
+    /// Number of nodes, 1 to 8; all but the first listen on free ports.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=8), default_value_t = 1)]
+    nodes: u8,
     /// Name of a namespace; may be repeated.
     #[arg(long = "namespace", value_name = "NAME", default_value = "test")]
     namespaces: Vec<String>,
@@ -34,7 +37,7 @@ fn main() -> io::Result<()> {
     let args = Args::parse();
     let builder =
         args.namespaces.iter().fold(TestServer::builder(), |builder, name| builder.namespace(name.as_str()));
-    let server = builder.address(args.address).start()?;
+    let server = builder.address(args.address).nodes(usize::from(args.nodes)).start()?;
     let samples = SampleRecords { count: args.load, record_bytes: args.record_bytes };
     server.store().load(&args.namespaces[0], samples);
     if args.measure {
