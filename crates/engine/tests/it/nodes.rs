@@ -4,8 +4,8 @@
 use std::{error::Error as _, num::NonZeroUsize, path::Path, time::Duration};
 
 use asbackup::{
-    BackupConfig, BackupReport, Client, Cluster, ClusterConfig, Error, ErrorKind, Job, Local, Parallelism,
-    RestoreConfig, RestoreReport, ScanRetry, Seed,
+    BackupConfig, BackupReport, BatchLimits, Client, Cluster, ClusterConfig, Error, ErrorKind, Job, Local,
+    Parallelism, RestoreConfig, RestoreReport, ScanRetry, Seed, Writes,
 };
 use asbackup_codec::wire::ResultCode;
 use asbackup_demo::sample;
@@ -254,7 +254,8 @@ struct Restore {
 impl Restore {
     fn config() -> RestoreConfig {
         let mut config = restore_config();
-        config.batches.rows = NonZeroUsize::new(32).unwrap();
+        config.writes =
+            Writes::Batches(BatchLimits { rows: NonZeroUsize::new(32).unwrap(), ..BatchLimits::default() });
         config.retry.max_retries = 12;
         config.retry.first_pause = Duration::from_millis(2);
         config
@@ -363,7 +364,8 @@ async fn restore_survives_a_node_that_is_killed_and_restarted() {
 async fn restore_survives_partitions_that_move() {
     let mut config = Restore::config();
     // The batch that is held holds all others back.
-    config.batches.in_flight = NonZeroUsize::MIN;
+    config.writes =
+        Writes::Batches(BatchLimits { rows: NonZeroUsize::new(32).unwrap(), in_flight: NonZeroUsize::MIN });
     let fault = Fault::new(Command::Batch, FaultAction::HoldAfter(0)).at_node(NODE);
     let restore = Restore::start(config, |into| into.faults().add(fault)).await;
     held(&restore.into).await;
