@@ -155,7 +155,9 @@ pub(crate) fn indexes(reply: &[u8]) -> Vec<ServerIndex> {
 
 fn index(item: &[u8]) -> Option<ServerIndex> {
     let value = |key: &str| value_in(item, b':', key.as_bytes());
-    let optional = |key| value(key).filter(|text| !text.eq_ignore_ascii_case(b"null")).map(<[u8]>::to_vec);
+    // The text form of a backup can't tell an empty part from a missing one either.
+    let is_given = |text: &&[u8]| !text.is_empty() && !text.eq_ignore_ascii_case(b"null");
+    let optional = |key| value(key).filter(is_given).map(<[u8]>::to_vec);
     let (namespace, name) = (value("ns")?.to_vec(), value("indexname")?.to_vec());
     let kind = match &value("indextype").unwrap_or(b"default").to_ascii_lowercase()[..] {
         b"default" | b"none" => IndexKind::Default,

@@ -125,6 +125,13 @@ fn indexes_of_older_servers() {
 }
 
 #[test]
+fn empty_parts_of_an_index_are_none() {
+    let reply = "ns=test:indexname=a:set=:bin=b:type=numeric:indextype=default:context=:exp=:state=RW";
+    let plain = secondary(None, "a", IndexKind::Default, "b", IndexedType::Numeric);
+    assert_eq!(indexes(reply.as_bytes()), [ServerIndex::Secondary(plain)]);
+}
+
+#[test]
 fn set_indexes_and_unknown_kinds_are_told_apart() {
     let set = "ns=test:indexname=s1:set=demo:indextype=set";
     let (kind, type_, no_bin) = (
