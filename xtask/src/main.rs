@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 #[cfg(test)]
 mod differences;
+mod fuzz;
 mod interop;
 mod layers;
 mod measure;
@@ -36,6 +37,8 @@ enum Command {
     /// Backs up with our tools and restores with backup-go, the other way round, with common data and awkward data; runs
     /// the Python client's check.
     Interop,
+    /// Gives changed copies of the golden files to the decoders, guided by what code they reach.
+    Fuzz(fuzz::Args),
     /// Measures our tools beside backup-go on the same server and data.
     Bench(bench::Args),
     /// Runs a command and prints what it used as one line of JSON; the bench calls this.
@@ -67,6 +70,7 @@ fn run(command: Command) -> Result<()> {
         Command::Layers => layers::run(&workspace),
         Command::Vectors => vectors::run(&workspace),
         Command::Interop => interop::run(&workspace),
+        Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Measure { command } => measure::run(&command),
     }

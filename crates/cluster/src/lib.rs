@@ -11,6 +11,8 @@ mod config;
 mod connection;
 mod discovery;
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod inbox;
 mod metadata;
 mod node;
