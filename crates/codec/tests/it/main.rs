@@ -11,6 +11,7 @@ mod asb_properties;
 mod asb_rules;
 mod asb_text;
 mod asb_vectors;
+mod error_texts;
 mod wire_damage;
 mod wire_info;
 mod wire_properties;
