@@ -9,6 +9,7 @@ mod awkward;
 mod backup;
 mod dialects;
 mod differences;
+mod error_texts;
 mod faults;
 mod lost;
 mod nodes;
