@@ -132,13 +132,10 @@ fn bin(cursor: &mut Cursor<'_>, escapes: Escapes, layout: &mut RecordLayout) -> 
     let kind = kind(cursor.byte()?).map_err(|rule| Stop::Broken(rule, at))?;
     let form = form(cursor)?;
     let name = cursor.name([b' ', b'\n'], escapes, &mut layout.decoded)?;
-    let value = match kind {
-        Kind::Nil => ValueSlot::Nil,
-        _ => {
-            cursor.expect(b' ')?;
-            value(cursor, &kind, &form, layout)?
-        }
-    };
+    if !matches!(kind, Kind::Nil) {
+        cursor.expect(b' ')?;
+    }
+    let value = value(cursor, kind, form, layout)?;
     cursor.expect(b'\n')?;
     Ok(BinSlot { name, value })
 }
@@ -179,7 +176,7 @@ fn kind(found: u8) -> Result<Kind, Rule> {
     })
 }
 
-fn value(cursor: &mut Cursor<'_>, kind: &Kind, form: &Form, layout: &mut RecordLayout) -> Parse<ValueSlot> {
+fn value(cursor: &mut Cursor<'_>, kind: Kind, form: Form, layout: &mut RecordLayout) -> Parse<ValueSlot> {
     Ok(match (kind, form) {
         (Kind::Nil, _) => ValueSlot::Nil,
         (Kind::Bool, _) => ValueSlot::Bool(boolean(cursor)?),
@@ -188,9 +185,9 @@ fn value(cursor: &mut Cursor<'_>, kind: &Kind, form: &Form, layout: &mut RecordL
         (Kind::String, _) => ValueSlot::String(cursor.sized_span()?),
         (Kind::Base64String, _) => ValueSlot::String(base64::sized(cursor, &mut layout.decoded)?),
         (Kind::GeoJson, _) => ValueSlot::GeoJson(cursor.sized_span()?),
-        (Kind::Bytes(kind), Form::Raw) => ValueSlot::Bytes(*kind, cursor.sized_span()?),
+        (Kind::Bytes(kind), Form::Raw) => ValueSlot::Bytes(kind, cursor.sized_span()?),
         (Kind::Bytes(kind), Form::Base64) => {
-            ValueSlot::Bytes(*kind, base64::sized(cursor, &mut layout.decoded)?)
+            ValueSlot::Bytes(kind, base64::sized(cursor, &mut layout.decoded)?)
         }
     })
 }
