@@ -8,6 +8,8 @@ pub mod arbitrary;
 mod block;
 mod key;
 mod metadata;
+#[cfg(feature = "owned")]
+pub mod owned;
 mod record;
 mod value;
 

@@ -3,7 +3,7 @@
 use asbackup_codec::Step;
 use asbackup_codec::wire::{Answer, HEADER_BYTES, Message, decode_answer};
 use asbackup_model::RecordLayout;
-use asbackup_model::arbitrary::Record;
+use asbackup_model::owned::Record;
 
 use crate::{choices, record};
 

@@ -2,7 +2,7 @@
 
 use asbackup_codec::Step;
 use asbackup_codec::asb::{self, DecodeError, Decoder, FileOrder, Position, Spelling, Version};
-use asbackup_model::arbitrary::Record;
+use asbackup_model::owned::Record;
 use asbackup_model::{RecordLayout, SecondaryIndex, UdfModule};
 
 use crate::{choices, record};

@@ -5,7 +5,7 @@ use asbackup_codec::asb::Spelling;
 use asbackup_codec::wire::{
     self, Answer, BatchRows, FRAME_BYTES, Message, WriteRules, decode_key, decode_value, field,
 };
-use asbackup_model::arbitrary::{OwnedKey, OwnedValue, Record};
+use asbackup_model::owned::{OwnedKey, OwnedValue, Record};
 use asbackup_model::{BytesType, RecordLayout};
 
 use crate::asb::{self, Entry};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use asbackup_codec::wire::{self, FRAME_BYTES, FrameHeader, FrameKind, QueryRequest, WriteRules};
-use asbackup_model::arbitrary::Record;
+use asbackup_model::owned::Record;
 use asbackup_model::{Digest, PartitionId};
 
 use crate::asb::{self, Entry};
