@@ -114,6 +114,45 @@ impl Cluster {
         .await
     }
 
+    /// Returns whether the cluster knows indexes over the members of a set.
+    #[must_use]
+    pub fn knows_set_indexes(&self) -> bool {
+        self.build() >= Build::SET_INDEXES
+    }
+
+    /// Creates an index over the members of a set unless it is there. It is built in the background, see
+    /// [`Self::wait_for_index`]. Only where [`Self::knows_set_indexes`].
+    ///
+    /// # Errors
+    /// If no node answers, the server refuses, or a name holds a separator.
+    ///
+    /// # Cancel safety
+    /// The index may have been created when this is dropped.
+    pub async fn create_set_index(
+        &self,
+        namespace: &[u8],
+        name: &[u8],
+        set: &[u8],
+    ) -> Result<IndexCreation, Error> {
+        let command = create_set_command(namespace, name, set)?;
+        for known in self.indexes(namespace).await? {
+            match known {
+                ServerIndex::Set { name: known, set: of, .. } if known == name => {
+                    return Ok(if of == set { IndexCreation::Same } else { IndexCreation::Conflict });
+                }
+                ServerIndex::Secondary(known) if known.name == name => return Ok(IndexCreation::Conflict),
+                _ => {}
+            }
+        }
+        match self.command(command).await {
+            Ok(_) => Ok(IndexCreation::Created),
+            Err(error) if error.kind() == ErrorKind::Server(ResultCode::INDEX_EXISTS) => {
+                Ok(IndexCreation::Conflict)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits until all nodes have built an index.
     ///
     /// # Errors
@@ -272,6 +311,17 @@ fn create_command(index: &SecondaryIndex, build: Build) -> Result<Vec<u8>, Error
     Ok(command)
 }
 
+/// Returns the command that creates an index over a set. Source: docs/format/manifest.md, "Side file".
+fn create_set_command(namespace: &[u8], name: &[u8], set: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut command = b"sindex-create:".to_vec();
+    put(&mut command, "namespace", namespace)?;
+    put(&mut command, "indexname", name)?;
+    put(&mut command, "set", set)?;
+    put(&mut command, "indextype", b"set")?;
+    command.pop();
+    Ok(command)
+}
+
 /// Appends an argument and a separator.
 fn put(command: &mut Vec<u8>, key: &str, value: &[u8]) -> Result<(), Error> {
     if value.iter().any(|byte| b";\n\t".contains(byte)) {
@@ -350,6 +400,13 @@ mod tests {
         let expected =
             "sindex-create:ns=test;indexname=ix_num;context=lBAA;indextype=LIST;indexdata=i,GEO2DSPHERE";
         check(&list, [8, 0, 9], expected);
+    }
+
+    #[test]
+    fn an_index_over_a_set_names_the_set_and_no_bin() {
+        let command = create_set_command(b"test", b"ix", b"demo").unwrap();
+        assert_eq!(command, b"sindex-create:namespace=test;indexname=ix;set=demo;indextype=set");
+        assert_eq!(create_set_command(b"test", b"ix", b"a;b").unwrap_err().kind(), ErrorKind::Input);
     }
 
     #[test]

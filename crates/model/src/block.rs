@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use crate::{PartitionId, VoidTime};
+use crate::{PartitionId, PartitionSet, VoidTime};
 
 /// A buffer of whole entries in a file format, on its way from a cluster to storage.
 #[derive(Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Block {
     pub bytes: Vec<u8>,
     /// How many records they are.
     pub records: u64,
+    /// The partitions that they belong to.
+    pub partitions: PartitionSet,
     /// Values among them that the format can't say in full.
     pub inexact: Inexact,
 }
@@ -20,6 +22,7 @@ impl Block {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.records = 0;
+        self.partitions = PartitionSet::EMPTY;
         self.inexact = Inexact::default();
     }
 }

@@ -10,11 +10,13 @@ mod key;
 mod metadata;
 #[cfg(feature = "owned")]
 pub mod owned;
+mod partition_set;
 mod record;
 mod value;
 
 pub use block::{Block, Inexact, Row, RowBlock};
 pub use key::{Digest, PARTITIONS, PartitionId, UserKey};
 pub use metadata::{IndexKind, IndexedType, SecondaryIndex, UdfModule};
+pub use partition_set::{NotPartitions, PartitionSet};
 pub use record::{Bin, BinSlot, Bins, KeySlot, RecordLayout, RecordView, Span, ValueSlot, VoidTime};
 pub use value::{BytesType, Value, particle};

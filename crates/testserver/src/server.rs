@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) topology: Topology,
     pub(crate) cluster_name: String,
+    pub(crate) build: String,
     pub(crate) frame_bytes: usize,
     pub(crate) started: Instant,
 }
@@ -60,6 +61,7 @@ pub struct TestServerBuilder {
     advertised: Advertised,
     address: String,
     cluster_name: String,
+    build: String,
     frame_bytes: usize,
     threads: usize,
 }
@@ -74,6 +76,7 @@ impl TestServer {
             advertised: Advertised::Own,
             address: "127.0.0.1:0".to_owned(),
             cluster_name: String::new(),
+            build: "8.1.1.2".to_owned(),
             frame_bytes: 1024 * 1024,
             threads: 2,
         }
@@ -229,6 +232,13 @@ impl TestServerBuilder {
         self
     }
 
+    /// The version that the server says it is; it behaves alike whatever that is. Default: 8.1.1.2.
+    #[must_use]
+    pub fn server_build(mut self, build: impl Into<String>) -> Self {
+        self.build = build.into();
+        self
+    }
+
     /// The size from which a frame of records is sent; its last record may go beyond it. Default 1 MiB.
     #[must_use]
     pub fn frame_bytes(mut self, bytes: usize) -> Self {
@@ -263,6 +273,7 @@ impl TestServerBuilder {
             faults: Faults::default(),
             topology: Topology::new(members),
             cluster_name: self.cluster_name,
+            build: self.build,
             frame_bytes: self.frame_bytes,
             started: Instant::now(),
         });

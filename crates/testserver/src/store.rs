@@ -116,6 +116,17 @@ impl Store {
         self.put_index(Index::Set { namespace: namespace.into(), name: name.into(), set: set.into() });
     }
 
+    /// Returns name and set of the indexes over the members of a set, in the order in which they were made.
+    pub fn set_indexes(&self, namespace: impl AsRef<[u8]>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let of_namespace = |index: &Index| match index {
+            Index::Set { namespace: found, name, set } if found == namespace.as_ref() => {
+                Some((name.clone(), set.clone()))
+            }
+            _ => None,
+        };
+        self.lock_indexes().iter().filter_map(of_namespace).collect()
+    }
+
     /// Returns the UDF modules in the order of their names.
     pub fn udfs(&self) -> Vec<UdfModule> {
         let module = |(name, content): (&Vec<u8>, &Vec<u8>)| UdfModule {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use asbackup_cluster::{Cluster, ClusterConfig, ErrorKind, IndexCreation, Seed, ServerIndex};
 use asbackup_codec::wire::ResultCode;
 use asbackup_model::{IndexKind, IndexedType, PartitionId, SecondaryIndex, UdfModule};
-use asbackup_testserver::{Command, Fault, FaultAction};
+use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
 
 use crate::support::{connect, server};
 
@@ -139,4 +139,22 @@ async fn a_dropped_index_is_gone_and_may_be_missing() {
     assert_eq!(cluster.indexes(b"test").await.unwrap().len(), 1);
     let error = cluster.drop_index(b"nosuch", b"ix", LONGEST).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Namespace);
+}
+
+#[tokio::test]
+async fn an_index_over_a_set_is_created_once() {
+    let server = TestServer::builder().namespace("test").server_build("8.1.2.0").start().unwrap();
+    let cluster = connect(&server).await;
+    assert!(cluster.knows_set_indexes());
+    let create = async |name: &[u8], set: &[u8]| cluster.create_set_index(b"test", name, set).await.unwrap();
+    assert_eq!(create(b"whole", b"demo").await, IndexCreation::Created);
+    cluster.wait_for_index(b"test", b"whole", LONGEST).await.unwrap();
+    assert_eq!(create(b"whole", b"demo").await, IndexCreation::Same);
+    assert_eq!(create(b"whole", b"other").await, IndexCreation::Conflict);
+    server.store().add_index(index("ix", IndexKind::Default, None));
+    assert_eq!(create(b"ix", b"demo").await, IndexCreation::Conflict);
+    assert_eq!(server.store().set_indexes("test"), [(b"whole".to_vec(), b"demo".to_vec())]);
+
+    let older = TestServer::builder().namespace("test").server_build("8.1.1.9").start().unwrap();
+    assert!(!connect(&older).await.knows_set_indexes());
 }

@@ -23,5 +23,6 @@ pub(crate) fn record(block: &mut Block, record: &RecordView<'_>, spelling: Spell
     }
     block.inexact += asb::encode_record(&mut block.bytes, record, spelling);
     block.records += 1;
+    block.partitions.insert(record.digest.partition());
     Taken::Written
 }

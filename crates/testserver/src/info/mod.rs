@@ -49,6 +49,7 @@ fn answer_one(node: &Node, session: &mut Session, command: &[u8], out: &mut Vec<
         b"service-clear-alt" => put(out, &[cluster::address(node.member(), Addresses::Alternate).as_bytes()]),
         b"cluster-name" => put(out, &[node.shared.cluster_name.as_bytes()]),
         b"cluster-stable" => cluster::stable(params, &ownership, out),
+        b"build" | b"version" => put(out, &[node.shared.build.as_bytes()]),
         b"user-agent-set" => user_agent(session, params, out),
         b"statistics" => cluster::statistics(node, &ownership, out),
         b"namespaces" => namespace::names(store, out),
@@ -72,7 +73,6 @@ fn answer_one(node: &Node, session: &mut Session, command: &[u8], out: &mut Vec<
 /// Returns the reply that is always the same.
 fn constant(name: &[u8]) -> Option<&'static str> {
     Some(match name {
-        b"build" | b"version" => BUILD,
         b"edition" => "Aerospike Community Edition",
         b"features" => FEATURES,
         b"status" => "ok",
@@ -136,7 +136,6 @@ fn error(out: &mut Vec<u8>, code: ResultCode, text: &str) {
     put(out, &[format!("ERROR:{}:{text}", code.0).as_bytes()]);
 }
 
-const BUILD: &str = "8.1.1.2";
 const FEATURES: &str = "batch-any;batch-index;blob-bits;cdt-index;cdt-list;cdt-map;cluster-stable;float;geo;\
     sindex-exists;peers;pipelining;pquery;pscans;query-show;relaxed-sc;replicas;replicas-all;replicas-master;\
     replicas-max;truncate-namespace;udf";
