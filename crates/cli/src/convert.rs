@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, thread, time:
 
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
-    GenerationRule, Local, MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry,
-    Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
+    ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors, Rename,
+    RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
 };
 
 use crate::{
@@ -85,6 +85,7 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
         first_pause: args.waits.retry_base_interval,
         multiplier: args.waits.retry_multiplier,
     };
+    (config.manifest, config.extra_files) = set_rules(args);
     Ok(config)
 }
 
@@ -92,6 +93,7 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
 pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
     let mut config = ValidateConfig::new();
     config.readers = parallelism(files_at_once(args))?;
+    (config.manifest, config.extra_files) = set_rules(args);
     Ok(config)
 }
 
@@ -138,6 +140,14 @@ fn writes(args: &Restore) -> Writes {
     } else {
         Writes::Batches(BatchLimits { rows: args.batch_size, in_flight })
     }
+}
+
+/// Returns what is asked of the backup itself.
+fn set_rules(args: &Restore) -> (ManifestRule, ExtraFiles) {
+    (
+        if args.require_manifest { ManifestRule::Required } else { ManifestRule::Optional },
+        if args.allow_extra { ExtraFiles::LeaveOut } else { ExtraFiles::Refuse },
+    )
 }
 
 fn rules(args: &Restore) -> WriteRules {
@@ -246,6 +256,8 @@ mod tests {
         });
         check_restore(" --retry-multiplier 1.5", |config| config.retry.multiplier = 1.5);
         check_restore(" --retry-max-attempts 0", |config| config.retry.max_retries = 0);
+        check_restore(" --require-manifest", |config| config.manifest = ManifestRule::Required);
+        check_restore(" --allow-extra", |config| config.extra_files = ExtraFiles::LeaveOut);
     }
 
     #[test]
@@ -266,6 +278,13 @@ mod tests {
         let cpus = thread::available_parallelism().unwrap().get();
         assert_eq!(validate(&args("asrestore -d in")).unwrap().readers.count(), cpus);
         assert_eq!(validate(&args("asrestore -d in -w 5")).unwrap().readers.count(), 5);
+    }
+
+    #[test]
+    fn validation_asks_the_same_of_a_backup_as_a_restore() {
+        let line = "asrestore -d in --validate --require-manifest --allow-extra";
+        let config = validate(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap();
+        assert_eq!((config.manifest, config.extra_files), (ManifestRule::Required, ExtraFiles::LeaveOut));
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Exit {
             ErrorKind::Config => Self::Usage,
             ErrorKind::Connect => Self::Unreachable,
             ErrorKind::Storage if !moved => Self::Unreachable,
-            ErrorKind::Format => Self::Damaged,
+            ErrorKind::Format | ErrorKind::Integrity => Self::Damaged,
             ErrorKind::Refused => Self::Refused,
             _ => Self::Failed,
         }
@@ -183,6 +183,7 @@ mod tests {
     #[test]
     fn damage_is_4_in_a_restore_and_in_a_validation() {
         check(failed(ErrorKind::Format), 4, "damaged");
+        check(failed(ErrorKind::Integrity), 4, "damaged");
         check(tally(0, 0, 1), 4, "damaged");
     }
 

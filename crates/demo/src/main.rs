@@ -66,7 +66,7 @@ async fn back_up(server: &TestServer, directory: &std::path::Path) -> anyhow::Re
         report.records.written,
         report.indexes.written,
         report.udfs.written,
-        report.target.files,
+        report.target.place.files,
         rate(report.records.written, report.bytes.stored, report.span.duration_ms),
     ))
 }

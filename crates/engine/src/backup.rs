@@ -1,19 +1,24 @@
 //! The run of a backup, from its plan to its report.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use asbackup_cluster::{Cluster, QuerySpec, ServerIndex};
 use asbackup_codec::asb::{self, Version};
-use asbackup_model::{Block, SecondaryIndex, UdfModule};
+use asbackup_model::{Block, PartitionSet, SecondaryIndex, UdfModule};
 use asbackup_storage::Local;
 
 use crate::{
     Error, blocking,
     config::{BackupConfig, EntryClass},
     job::{JobContext, Outcome},
+    manifest::{ClusterFacts, Publication, SetIndex, publish},
+    naming,
     pipeline::{Queue, Tasks},
     plan::{BackupPlan, plan_backup},
-    report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Troubles, unaccounted},
+    report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
     sink::file::{self, FileSet},
     source::scan,
 };
@@ -27,7 +32,7 @@ pub(crate) async fn run(
     job: JobContext,
 ) -> Outcome<BackupReport> {
     let mut warnings = Vec::new();
-    let result = copy(&cluster, &config, &target, &mut warnings, &job).await;
+    let result = copy(&cluster, &config, &target, started, &mut warnings, &job).await;
     let report = report(&config, &target, started, warnings, &job, result.is_ok());
     Outcome { report: Some(Arc::new(report)), result }
 }
@@ -36,24 +41,43 @@ async fn copy(
     cluster: &Cluster,
     config: &BackupConfig,
     target: &Local,
+    started: SystemTime,
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<(), Error> {
     let plan = job.or_cancelled(plan_backup(cluster, config, target)).await??;
     let files = FileSet::new(target.clone(), config.namespace.clone(), config.file_limit, plan.first_number);
     let files = Arc::new(files);
-    let mut copied = copy_all(cluster, config, &plan, &files, warnings, job).await;
-    if copied.is_ok() {
-        let (files, job) = (Arc::clone(&files), job.clone());
-        copied = blocking(move || files.finish(&job)).await?;
-    }
-    if copied.is_err() {
+    let published = match copy_all(cluster, config, &plan, &files, warnings, job).await {
+        Ok(CopiedAll { partitions, set_indexes }) => {
+            let publication = Publication {
+                target: target.clone(),
+                config: config.clone(),
+                cluster: ClusterFacts::of(cluster),
+                started,
+                partitions,
+                set_indexes,
+                replaced: plan.replaced.clone(),
+            };
+            let (files, job) = (Arc::clone(&files), job.clone());
+            blocking(move || publish(&publication, &files, &job)).await?
+        }
+        Err(error) => Err(error),
+    };
+    if published.is_err() {
         let job = job.clone();
         blocking(move || files.abandon(&job)).await?;
-        return copied;
+        return published;
     }
     // The new backup is whole and stays, whatever becomes of the old one.
-    blocking(move || files.remove(&plan.replaced)).await?
+    blocking(move || files.remove(&[plan.replaced, plan.unfinished].concat())).await?
+}
+
+/// What was copied that isn't in the files.
+struct CopiedAll {
+    /// Partitions that the server reported done.
+    partitions: PartitionSet,
+    set_indexes: Vec<SetIndex>,
 }
 
 async fn copy_all(
@@ -63,24 +87,26 @@ async fn copy_all(
     files: &Arc<FileSet>,
     warnings: &mut Vec<String>,
     job: &JobContext,
-) -> Result<(), Error> {
+) -> Result<CopiedAll, Error> {
     if config.left_out.contains(&EntryClass::Records) {
-        return copy_metadata(cluster, config, files, warnings, job).await;
+        let set_indexes = copy_metadata(cluster, config, files, warnings, job).await?;
+        return Ok(CopiedAll { partitions: PartitionSet::EMPTY, set_indexes });
     }
     let total = job.or_cancelled(cluster.object_count(config.namespace.as_bytes())).await?;
     job.counters.records_total.add(total.map_err(crate::connect_error)?);
-    copy_metadata(cluster, config, files, warnings, job).await?;
-    copy_records(cluster, config, plan, files, job).await
+    let set_indexes = copy_metadata(cluster, config, files, warnings, job).await?;
+    let partitions = copy_records(cluster, config, plan, files, job).await?;
+    Ok(CopiedAll { partitions, set_indexes })
 }
 
-/// Writes indexes and UDFs into a file of their own, if there are any.
+/// Writes indexes and UDFs into a file of their own, if there are any. Returns the indexes for the side file.
 async fn copy_metadata(
     cluster: &Cluster,
     config: &BackupConfig,
     files: &Arc<FileSet>,
     warnings: &mut Vec<String>,
     job: &JobContext,
-) -> Result<(), Error> {
+) -> Result<Vec<SetIndex>, Error> {
     let (mut udfs, mut indexes) = (Vec::new(), Vec::new());
     if !config.left_out.contains(&EntryClass::UdfModules) {
         udfs = job.or_cancelled(cluster.udfs()).await?.map_err(crate::scan_error)?;
@@ -91,26 +117,47 @@ async fn copy_metadata(
     }
     job.counters.udfs_read.add(udfs.len() as u64);
     job.counters.indexes_read.add(indexes.len() as u64);
-    let indexes: Vec<SecondaryIndex> =
-        indexes.into_iter().filter_map(|index| sayable(index, warnings)).collect();
+    let (indexes, set_indexes) = sort_indexes(indexes, warnings);
     if udfs.is_empty() && indexes.is_empty() {
-        return Ok(());
+        return Ok(set_indexes);
     }
     let (files, job) = (Arc::clone(files), job.clone());
-    blocking(move || write_metadata(&files, &udfs, &indexes, &job)).await?
+    blocking(move || write_metadata(&files, &udfs, &indexes, &job)).await??;
+    Ok(set_indexes)
 }
 
-/// Returns an index that the text format has a line for; others are named in a warning.
-fn sayable(index: ServerIndex, warnings: &mut Vec<String>) -> Option<SecondaryIndex> {
-    let (what, name) = match index {
-        ServerIndex::Secondary(index) => return Some(index),
-        ServerIndex::Set { name, .. } => ("set index", name),
-        ServerIndex::Unknown(item) => ("index of an unknown kind", item),
-        _ => ("index of an unknown kind", Vec::new()),
-    };
-    let name = String::from_utf8_lossy(&name);
-    warnings.push(format!("the text format has no line for a {what}, which is left out: {name}"));
-    None
+/// Returns the indexes that the text format has a line for, and those for the side file. Others are named in warnings.
+fn sort_indexes(
+    indexes: Vec<ServerIndex>,
+    warnings: &mut Vec<String>,
+) -> (Vec<SecondaryIndex>, Vec<SetIndex>) {
+    let (mut with_line, mut of_sets) = (Vec::new(), Vec::new());
+    for index in indexes {
+        let (what, name) = match index {
+            ServerIndex::Secondary(index) => {
+                with_line.push(index);
+                continue;
+            }
+            ServerIndex::Set { name, set, .. } => match (String::from_utf8(name), String::from_utf8(set)) {
+                (Ok(name), Ok(set)) => {
+                    of_sets.push(SetIndex { name, set });
+                    continue;
+                }
+                (name, _) => {
+                    let name = name.unwrap_or_else(|error| lossy(error.as_bytes()));
+                    ("set index whose names aren't UTF-8", name)
+                }
+            },
+            ServerIndex::Unknown(item) => ("kind of index that isn't known", lossy(&item)),
+            _ => ("kind of index that isn't known", String::new()),
+        };
+        warnings.push(format!("no file has a place for a {what}, which is left out: {name}"));
+    }
+    (with_line, of_sets)
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }
 
 fn write_metadata(
@@ -125,6 +172,8 @@ fn write_metadata(
     udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
     indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
     file.write(&block, job)?;
+    file.counts.indexes = indexes.len() as u64;
+    file.counts.udfs = udfs.len() as u64;
     files.complete(file, job)?;
     job.counters.udfs_written.add(udfs.len() as u64);
     job.counters.indexes_written.add(indexes.len() as u64);
@@ -137,12 +186,14 @@ async fn copy_records(
     plan: &BackupPlan,
     files: &Arc<FileSet>,
     job: &JobContext,
-) -> Result<(), Error> {
+) -> Result<PartitionSet, Error> {
+    let done = Arc::new(Mutex::new(PartitionSet::EMPTY));
     let (sender, receiver, spare) = Queue::<Block>::new(plan.streams.len()).split();
     let mut tasks = Tasks::new(job.token.clone());
     for partitions in &plan.streams {
         let query = cluster.query(spec(config), partitions.clone());
-        tasks.spawn(scan::run(query, config.spelling, sender.clone(), spare.clone(), job.clone()));
+        let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
+        tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
     }
     drop(sender); // The readers hold the rest: the queue ends with the last of them.
     for writer in 0..config.writers.count() {
@@ -150,7 +201,8 @@ async fn copy_records(
         tasks.spawn_blocking(move || file::run(writer, &files, &receiver, &spare, &job));
     }
     drop(receiver);
-    tasks.join().await
+    tasks.join().await?;
+    Ok(*done.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn spec(config: &BackupConfig) -> QuerySpec {
@@ -180,10 +232,14 @@ fn report(
     BackupReport {
         span: report::Span::new(started, duration),
         namespace: config.namespace.clone(),
-        target: Place {
-            kind: "local",
-            path: target.path().display().to_string(),
-            files: counters.files.count(),
+        target: Target {
+            place: Place {
+                kind: "local",
+                path: target.path().display().to_string(),
+                files: counters.files.count(),
+            },
+            // The files of a backup that failed before its manifest was in place are gone, and don't count.
+            manifest: (counters.files.count() > 0).then_some(naming::MANIFEST),
         },
         records: BackedUp {
             read,

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Storage,
     /// A file isn't a valid backup: it is damaged, cut short, or something else.
     Format,
+    /// The backup isn't what its manifest says, or has none although one is required.
+    Integrity,
     /// The job was cancelled.
     Cancelled,
     /// A mistake in this library.

@@ -23,6 +23,7 @@ mod backup;
 mod config;
 mod error;
 mod job;
+mod manifest;
 mod naming;
 mod pipeline;
 mod plan;
@@ -43,16 +44,17 @@ pub use asbackup_codec::{
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, IndexConflict, MetadataOrder, Names,
-    NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry, ValidateConfig,
-    WriteRetry, Writes,
+    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
+    MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
+    ScanRetry, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
+pub use manifest::Completeness;
 pub use progress::Progress;
 pub use report::{
     BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
-    RestoreReport, Restored, Source, Span, Troubles, UdfsRestored, ValidateReport,
+    RestoreReport, Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.

@@ -10,14 +10,35 @@ pub(crate) fn metadata_file(namespace: &str, number: u64) -> String {
     format!("metadata_{namespace}_{number}.asb")
 }
 
+/// The name of the manifest. Source: docs/format/manifest.md.
+pub(crate) const MANIFEST: &str = "asbackup.manifest.json";
+
+/// The name of a side file beside which no other one lies.
+pub(crate) const SIDE_FILE: &str = "asbackup.extra.json";
+
+/// Returns the name of a side file beside which an old one may lie.
+pub(crate) fn numbered_side_file(number: u64) -> String {
+    format!("asbackup.extra.{number}.json")
+}
+
 /// Returns whether a file belongs to a backup in the text format.
 pub(crate) fn is_backup(name: &str) -> bool {
     name.ends_with(".asb")
 }
 
+/// Returns whether a file holds data of a backup, in whichever format.
+pub(crate) fn is_data(name: &str) -> bool {
+    is_backup(name) || name.ends_with(".asbx")
+}
+
+/// Returns whether a file holds what a backup's data files have no line for.
+pub(crate) fn is_side_file(name: &str) -> bool {
+    name == SIDE_FILE || side_file_number(name).is_some()
+}
+
 /// Returns whether a file was left unfinished by a run that was killed.
 pub(crate) fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(".part").is_some_and(is_backup)
+    name.strip_suffix(".part").is_some_and(|name| is_data(name) || is_side_file(name) || name == MANIFEST)
 }
 
 /// Returns whether a file holds only indexes and UDFs, so that reading it first gives them before any record.
@@ -28,10 +49,20 @@ pub(crate) fn is_metadata(name: &str) -> bool {
 /// Returns the number at the end of a backup file's name, if it has one. A resumed run of the older tools appends
 /// `(k)` to it.
 pub(crate) fn number(name: &str) -> Option<u64> {
-    let stem = name.strip_suffix(".part").unwrap_or(name).strip_suffix(".asb")?;
+    let name = name.strip_suffix(".part").unwrap_or(name);
+    if let Some(number) = side_file_number(name) {
+        return Some(number);
+    }
+    let stem = name.strip_suffix(".asb").or_else(|| name.strip_suffix(".asbx"))?;
     let stem = stem.rsplit_once('(').map_or(stem, |(stem, _resumed)| stem);
     // No tool counts beyond 32 bits, and the number after this one has to be one too.
     stem.rsplit_once('_')?.1.parse::<u32>().ok().map(u64::from)
+}
+
+fn side_file_number(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("asbackup.extra.")?.strip_suffix(".json")?;
+    let number = digits.parse::<u32>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    number.map(u64::from)
 }
 
 #[cfg(test)]
@@ -52,6 +83,11 @@ mod tests {
             ("0_test_2(1).asb", Some(2)),
             ("0_test_7.asb.part", Some(7)),
             ("[test]_00012.asb", Some(12)),
+            ("0_test_3.asbx", Some(3)),
+            ("asbackup.extra.8.json", Some(8)),
+            ("asbackup.extra.8.json.part", Some(8)),
+            ("asbackup.extra.json", None),
+            ("asbackup.extra.+8.json", None),
             ("nightly.asb", None),
             ("0_test_18446744073709551615.asb", None),
             ("0_test_2.txt", None),
@@ -66,6 +102,10 @@ mod tests {
         assert!(
             is_unfinished("0_test_2.asb.part") && !is_unfinished("0_test_2.asb") && !is_unfinished("x.part")
         );
+        assert!(is_data("0_test_2.asbx") && !is_data(MANIFEST));
+        assert!(is_side_file(SIDE_FILE) && is_side_file(&numbered_side_file(3)));
+        assert!(!is_side_file("asbackup.extra.old.json") && !is_side_file(MANIFEST));
+        assert!(is_unfinished("asbackup.manifest.json.part") && is_unfinished("asbackup.extra.3.json.part"));
         assert!(is_metadata("metadata_test_1.asb") && !is_metadata("0_test_1.asb"));
     }
 }

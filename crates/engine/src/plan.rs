@@ -21,8 +21,10 @@ pub(crate) struct BackupPlan {
     pub(crate) streams: Vec<Vec<PartitionId>>,
     /// Number of the first file.
     pub(crate) first_number: u64,
-    /// Files that go when the new ones are complete.
+    /// Files of a backup that go when the new one is complete.
     pub(crate) replaced: Vec<String>,
+    /// Files that a killed run left unfinished, which go too.
+    pub(crate) unfinished: Vec<String>,
 }
 
 /// Checks a backup's configuration and prepares its target.
@@ -46,9 +48,10 @@ pub(crate) async fn plan_backup(
     let plan = BackupPlan {
         streams,
         first_number: names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
+        unfinished: names.iter().filter(|name| naming::is_unfinished(name)).cloned().collect(),
         replaced: names
             .into_iter()
-            .filter(|name| naming::is_backup(name) || naming::is_unfinished(name))
+            .filter(|name| naming::is_data(name) || naming::is_side_file(name))
             .collect(),
     };
     let memory_bytes = backup_memory_bytes(plan.streams.len(), config.writers.count());

@@ -4,7 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::progress::{Counters, Named};
+use crate::{
+    manifest::Completeness,
+    progress::{Counters, Named},
+};
 
 /// When a job ran.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +33,17 @@ pub struct Place {
     pub files: u64,
 }
 
+/// Where a backup was written.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Target {
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Name of the manifest; none if the backup isn't complete.
+    pub manifest: Option<&'static str>,
+}
+
 /// What a backup did.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -40,7 +54,7 @@ pub struct BackupReport {
     /// Namespace.
     pub namespace: String,
     /// Where to.
-    pub target: Place,
+    pub target: Target,
     /// Records.
     pub records: BackedUp,
     /// Secondary indexes.
@@ -123,8 +137,8 @@ pub struct Source {
     /// Where.
     #[serde(flatten)]
     pub place: Place,
-    /// `checked` if a manifest was there and holds, else `unchecked`.
-    pub completeness: &'static str,
+    /// Whether a manifest was there and holds.
+    pub completeness: Completeness,
 }
 
 /// Counts of a restore's records:
@@ -168,7 +182,7 @@ pub struct IndexesRestored {
     pub kept: u64,
     /// How many took the place of another one of their name, as asked.
     pub replaced: u64,
-    /// How many were left out, as asked.
+    /// How many were left out, as asked, or because the cluster is too old for them.
     pub not_restored: u64,
     /// How many could not be created.
     pub failed: u64,
@@ -261,10 +275,12 @@ pub struct Finding {
     pub file: String,
     /// What kind of check failed.
     pub kind: FindingKind,
-    /// Line of the decoded text, from 1.
-    pub line: u64,
-    /// Byte of the decoded text, from 0.
-    pub byte: u64,
+    /// Line of the decoded text, from 1. Only of what can't be decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Byte of the decoded text, from 0. Only of what can't be decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub byte: Option<u64>,
     /// What is wrong.
     pub message: String,
 }
@@ -274,8 +290,26 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
+    /// A file that the manifest lists isn't there, or a manifest that is required.
+    Missing,
+    /// A data file of the same namespace isn't in the manifest.
+    Extra,
+    /// A file has another size than the manifest says.
+    Size,
+    /// A file's bytes aren't those that were written.
+    Hash,
+    /// A file holds another number of entries than the manifest says.
+    Count,
+    /// The manifest itself is damaged, or contradicts itself.
+    Manifest,
     /// The text isn't a valid backup.
     Decode,
+}
+
+impl Finding {
+    pub(crate) fn new(file: impl Into<String>, kind: FindingKind, message: String) -> Self {
+        Self { file: file.into(), kind, line: None, byte: None, message }
+    }
 }
 
 impl Span {

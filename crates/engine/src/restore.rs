@@ -1,18 +1,19 @@
 //! The run of a restore, from its plan to its report.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::SystemTime,
 };
 
 use asbackup_cluster::{Cluster, WriteDeadlines};
 use asbackup_model::{RecordView, RowBlock, VoidTime};
-use asbackup_storage::{Local, StoredFile};
+use asbackup_storage::Local;
 
 use crate::{
-    Clock, Error, ErrorKind, blocking,
+    Clock, Error, blocking,
     config::{MetadataOrder, RestoreConfig},
     job::{JobContext, Outcome},
+    manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
     naming,
     pipeline::{BLOCK_BYTES, Queue, Spare, Tasks},
     plan::plan_restore,
@@ -39,7 +40,8 @@ pub(crate) async fn run(
 ) -> Outcome<RestoreReport> {
     let started = clock.now();
     let warnings = Arc::new(Mutex::default());
-    let restore = Restore { cluster, config, source, clock, warnings, job };
+    let completeness = OnceLock::new();
+    let restore = Restore { cluster, config, source, clock, warnings, completeness, job };
     let result = restore.copy().await;
     let report = restore.report(started, result.is_ok());
     Outcome { report: Some(Arc::new(report)), result }
@@ -51,29 +53,58 @@ struct Restore {
     source: Local,
     clock: Clock,
     warnings: Arc<Mutex<Vec<String>>>,
+    /// Known once all files were read and hold.
+    completeness: OnceLock<Completeness>,
     job: JobContext,
 }
 
 impl Restore {
     async fn copy(&self) -> Result<(), Error> {
         self.job.or_cancelled(plan_restore(&self.cluster, &self.config)).await??;
-        let files = {
-            let source = self.source.clone();
-            blocking(move || backup_files(&source)).await??
-        };
-        self.job.counters.bytes_total.add(files.iter().map(|file| file.bytes).sum());
+        let BackupSet { files, side_file, left_out, completeness, .. } = self.survey().await?;
+        for name in left_out {
+            let warning = format!("{name} isn't in the manifest, and was left out");
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+        }
+        self.job.counters.bytes_total.add(files.iter().map(|file| file.stored.bytes).sum());
         self.job.counters.files.add(files.len() as u64);
         let (metadata, records): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| naming::is_metadata(&file.name));
-        let (first, then) = match self.config.metadata {
-            MetadataOrder::First => (metadata, records),
-            MetadataOrder::Last => (records, metadata),
-        };
-        self.copy_files(first).await?;
-        self.copy_files(then).await
+            files.into_iter().partition(|file| naming::is_metadata(&file.stored.name));
+        match self.config.metadata {
+            MetadataOrder::First => {
+                self.copy_side_file(side_file).await?;
+                self.copy_files(metadata).await?;
+                self.copy_files(records).await?;
+            }
+            MetadataOrder::Last => {
+                self.copy_files(records).await?;
+                self.copy_files(metadata).await?;
+                self.copy_side_file(side_file).await?;
+            }
+        }
+        self.completeness.get_or_init(|| completeness);
+        Ok(())
     }
 
-    async fn copy_files(&self, files: Vec<StoredFile>) -> Result<(), Error> {
+    /// Finds what belongs to the backup, and refuses it if that isn't whole.
+    async fn survey(&self) -> Result<BackupSet, Error> {
+        let rules = SetRules { manifest: self.config.manifest, extra: self.config.extra_files };
+        let source = self.source.clone();
+        let set = blocking(move || survey(&source, rules)).await??;
+        refuse(&set.findings)?;
+        Ok(set)
+    }
+
+    async fn copy_side_file(&self, side_file: Option<SideFile>) -> Result<(), Error> {
+        let Some(side_file) = side_file else { return Ok(()) };
+        let writer = self.metadata_writer();
+        for index in &side_file.set_indexes {
+            writer.create_set_index(&side_file.namespace, index).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy_files(&self, files: Vec<SetFile>) -> Result<(), Error> {
         let readers = self.config.readers.count().min(files.len());
         let files = Arc::new(FileQueue::new(files));
         let (sender, receiver, spare) = Queue::<RowBlock>::new(readers.max(1)).split();
@@ -146,7 +177,11 @@ impl Restore {
         RestoreReport {
             span: report::Span::new(started, duration),
             namespace: self.config.rename.as_ref().map_or_else(String::new, ToString::to_string),
-            source: source_report(&self.source, counters.files.count()),
+            source: source_report(
+                &self.source,
+                counters.files.count(),
+                self.completeness.get().copied().unwrap_or_default(),
+            ),
             records: Restored {
                 read,
                 expired,
@@ -182,24 +217,9 @@ impl Restore {
     }
 }
 
-/// Returns the files of a backup.
-pub(crate) fn backup_files(source: &Local) -> Result<Vec<StoredFile>, Error> {
-    let mut files = source.list()?;
-    if source.is_directory() {
-        files.retain(|file| naming::is_backup(&file.name));
-    }
-    if files.is_empty() {
-        let message = format!("{} holds no backup: no file there ends in .asb", source.path().display());
-        return Err(Error::of(ErrorKind::Config, message)
-            .hint("name another directory with --directory")
-            .build());
-    }
-    Ok(files)
-}
-
-pub(crate) fn source_report(source: &Local, files: u64) -> Source {
+pub(crate) fn source_report(source: &Local, files: u64, completeness: Completeness) -> Source {
     let place = Place { kind: "local", path: source.path().display().to_string(), files };
-    Source { place, completeness: "unchecked" }
+    Source { place, completeness }
 }
 
 /// Reads files and makes rows of their records.
@@ -236,13 +256,14 @@ impl Reader {
         let mut reader = FileReader::new(source, &job);
         while let Some(file) = files.take() {
             self.count();
-            reader.read(&file, |entry| self.take(entry, &file))?;
+            let finding = reader.read(&file, |entry| self.take(entry, &file.stored.name))?;
+            refuse(finding.as_slice())?;
             self.send()?;
         }
         Ok(())
     }
 
-    fn take(&mut self, entry: FileEntry<'_>, file: &StoredFile) -> Result<(), Error> {
+    fn take(&mut self, entry: FileEntry<'_>, file: &str) -> Result<(), Error> {
         match entry {
             FileEntry::Record(record) => self.take_record(&record, file),
             FileEntry::SecondaryIndex(index) => self.send_metadata(Metadata::Index(index)),
@@ -250,7 +271,7 @@ impl Reader {
         }
     }
 
-    fn take_record(&mut self, record: &RecordView<'_>, file: &StoredFile) -> Result<(), Error> {
+    fn take_record(&mut self, record: &RecordView<'_>, file: &str) -> Result<(), Error> {
         let hand = &mut self.in_hand;
         hand.read += 1;
         match self.to_rows.record(&mut hand.block, record, hand.now) {
@@ -292,7 +313,7 @@ impl Reader {
         self.in_hand.now = VoidTime(self.clock.unix_s().saturating_sub(VoidTime::EPOCH_UNIX_SECONDS));
     }
 
-    fn other_namespace(&self, namespace: &[u8], file: &StoredFile) -> Error {
-        metadata::other_namespace(namespace, self.to_rows.rename(), Some(&file.name))
+    fn other_namespace(&self, namespace: &[u8], file: &str) -> Error {
+        metadata::other_namespace(namespace, self.to_rows.rename(), Some(file))
     }
 }

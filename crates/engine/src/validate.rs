@@ -1,7 +1,7 @@
 //! The run of a validation: every file is decoded to its end, and every file that can't be is a finding.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -11,9 +11,10 @@ use crate::{
     Error, ErrorKind, blocking,
     config::ValidateConfig,
     job::{JobContext, Outcome},
+    manifest::{Completeness, SetRules, survey},
     pipeline::Tasks,
     report::{self, Bytes, Decoded, Finding, FindingKind, Rates, ValidateReport},
-    restore::{backup_files, source_report},
+    restore::source_report,
     source::files::{FileEntry, FileQueue, FileReader},
 };
 
@@ -30,9 +31,14 @@ pub(crate) async fn run(
     let duration = counters.elapsed();
     let mut findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
     findings.sort_by(|a: &Finding, b| a.file.cmp(&b.file));
+    let holds = findings.is_empty();
     let report = ValidateReport {
         span: report::Span::new(started, duration),
-        source: source_report(&source, counters.files.count()),
+        source: source_report(
+            &source,
+            counters.files.count(),
+            *result.as_ref().ok().filter(|_| holds).unwrap_or(&Completeness::Unchecked),
+        ),
         records: Decoded { read: counters.read.count() },
         indexes: Decoded { read: counters.indexes_read.count() },
         udfs: Decoded { read: counters.udfs_read.count() },
@@ -40,7 +46,7 @@ pub(crate) async fn run(
         rates: Rates::of(counters, duration),
         findings,
     };
-    Outcome { report: Some(Arc::new(report)), result }
+    Outcome { report: Some(Arc::new(report)), result: result.map(|_| ()) }
 }
 
 async fn check(
@@ -48,12 +54,16 @@ async fn check(
     source: &Local,
     findings: &Arc<Mutex<Vec<Finding>>>,
     job: &JobContext,
-) -> Result<(), Error> {
-    let files = {
-        let source = source.clone();
-        blocking(move || backup_files(&source)).await??
+) -> Result<Completeness, Error> {
+    let set = {
+        let (source, rules) =
+            (source.clone(), SetRules { manifest: config.manifest, extra: config.extra_files });
+        blocking(move || survey(&source, rules)).await??
     };
-    job.counters.bytes_total.add(files.iter().map(|file| file.bytes).sum());
+    lock(findings).extend(set.findings);
+    job.counters.indexes_read.add(set.side_file.map_or(0, |side_file| side_file.set_indexes.len() as u64));
+    let files = set.files;
+    job.counters.bytes_total.add(files.iter().map(|file| file.stored.bytes).sum());
     job.counters.files.add(files.len() as u64);
     let readers = config.readers.count().min(files.len());
     let files = Arc::new(FileQueue::new(files));
@@ -63,7 +73,8 @@ async fn check(
             (source.clone(), Arc::clone(&files), Arc::clone(findings), job.clone());
         tasks.spawn_blocking(move || check_files(&source, &files, &findings, &job));
     }
-    tasks.join().await
+    tasks.join().await?;
+    Ok(set.completeness)
 }
 
 fn check_files(
@@ -84,20 +95,24 @@ fn check_files(
         });
         match checked {
             Err(error) if error.kind() == ErrorKind::Format => {
-                findings.lock().unwrap_or_else(PoisonError::into_inner).push(finding(&file.name, &error));
+                lock(findings).push(finding(&file.stored.name, &error));
             }
-            checked => checked?,
+            checked => lock(findings).extend(checked?),
         }
     }
     Ok(())
+}
+
+fn lock(findings: &Mutex<Vec<Finding>>) -> MutexGuard<'_, Vec<Finding>> {
+    findings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn finding(file: &str, error: &Error) -> Finding {
     Finding {
         file: file.to_owned(),
         kind: FindingKind::Decode,
-        line: error.place().line.unwrap_or_default(),
-        byte: error.place().byte.unwrap_or_default(),
+        line: error.place().line,
+        byte: error.place().byte,
         message: error.to_string(),
     }
 }

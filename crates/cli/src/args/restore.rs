@@ -31,6 +31,14 @@ pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) selection: Selection,
 
+    /// Refuse a backup without a manifest, which says what belongs to it
+    #[arg(long)]
+    pub(crate) require_manifest: bool,
+
+    /// Leave out data files that the manifest doesn't name, rather than refuse the backup
+    #[arg(long)]
+    pub(crate) allow_extra: bool,
+
     /// Files that are read at once, 1 to 1024; default: as many as there are CPUs
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) parallel: Option<u16>,

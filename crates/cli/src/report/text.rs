@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use asbackup::{BackupReport, Rates, RestoreReport, Span, Troubles, ValidateReport};
+use asbackup::{BackupReport, Completeness, Rates, RestoreReport, Span, Troubles, ValidateReport};
 
 use super::{Command, Ended, Summary};
 use crate::{
@@ -34,7 +34,7 @@ impl Summary for BackupReport {
         for (label, copied) in [("indexes", &self.indexes), ("UDF modules", &self.udfs)] {
             rows.add(label, Counts::of(&[("read", copied.read), ("written", copied.written)]).text());
         }
-        rows.add("files", files(self.target.files, self.bytes.stored, &self.target.path));
+        rows.add("files", files(self.target.place.files, self.bytes.stored, &self.target.place.path));
         rows.named("inexact values", &self.inexact);
         rows.troubles(&self.errors);
         rows.end(&self.span, &self.rates, &self.warnings)
@@ -79,6 +79,7 @@ impl Summary for RestoreReport {
         rows.add("indexes", indexes.text());
         rows.add("UDF modules", udfs.text());
         rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
+        rows.add("completeness", completeness(self.source.completeness));
         rows.troubles(&self.errors);
         rows.end(&self.span, &self.rates, &self.warnings)
     }
@@ -97,6 +98,7 @@ impl Summary for ValidateReport {
             rows.add(label, Counts::of(&[("read", decoded.read)]).text());
         }
         rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
+        rows.add("completeness", completeness(self.source.completeness));
         let mut lines = rows.end(&self.span, &self.rates, &[]);
         lines.extend(self.findings.iter().map(|found| found.message.clone()));
         lines
@@ -167,6 +169,13 @@ impl Counts {
 
 fn list(counts: &BTreeMap<&'static str, u64>) -> String {
     counts.iter().map(|(name, count)| format!("{name} {}", grouped(*count))).collect::<Vec<_>>().join(", ")
+}
+
+fn completeness(completeness: Completeness) -> &'static str {
+    match completeness {
+        Completeness::Checked => "checked against the manifest",
+        Completeness::Unchecked => "unchecked",
+    }
 }
 
 fn files(files: u64, bytes: u64, path: &str) -> String {

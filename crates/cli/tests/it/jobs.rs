@@ -86,6 +86,7 @@ restore complete
   indexes         1 read, 1 created
   UDF modules     1 read, 1 created
   files           2 with 0.2 MiB in DIR
+  completeness    checked against the manifest
   time";
     assert_eq!(without_times(&restore(&server, "", dir.path()).expect(0).stderr, dir.path()), expected);
     let again = restore(&server, "--unique", dir.path()).expect(0);

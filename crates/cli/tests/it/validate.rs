@@ -33,6 +33,7 @@ validate complete
   indexes         0 read
   UDF modules     0 read
   files           1 with 0.0 MiB in DIR
+  completeness    unchecked
   time";
     assert_eq!(without_times(&ran.stderr, dir.path()), expected);
     assert_eq!(ran.stdout, "");

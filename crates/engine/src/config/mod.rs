@@ -8,7 +8,7 @@ mod selection;
 pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
-    BatchLimits, IndexConflict, MetadataOrder, RecordErrors, Rename, RestoreConfig, ValidateConfig,
-    WriteRetry, Writes,
+    BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,
+    ValidateConfig, WriteRetry, Writes,
 };
 pub use selection::{EntryClass, Names, NamesError};

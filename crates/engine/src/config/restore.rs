@@ -39,6 +39,10 @@ pub struct RestoreConfig {
     pub total_timeout: Duration,
     /// How writes are tried again.
     pub retry: WriteRetry,
+    /// Whether a backup must have a manifest. Default: no.
+    pub manifest: ManifestRule,
+    /// What happens to data files that the manifest doesn't name. Default: they are refused.
+    pub extra_files: ExtraFiles,
 }
 
 impl RestoreConfig {
@@ -60,6 +64,8 @@ impl RestoreConfig {
             socket_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(10),
             retry: WriteRetry { max_retries: 10, first_pause: Duration::from_secs(1), multiplier: 2.0 },
+            manifest: ManifestRule::Optional,
+            extra_files: ExtraFiles::Refuse,
         }
     }
 }
@@ -74,6 +80,25 @@ impl Default for RestoreConfig {
 const DEFAULT_BATCH_ROWS: NonZeroUsize = NonZeroUsize::new(128).expect("128 isn't 0");
 /// Source: absctl's `--max-async-batches`.
 const DEFAULT_BATCHES_IN_FLIGHT: NonZeroUsize = NonZeroUsize::new(32).expect("32 isn't 0");
+
+/// Whether a backup must have a manifest, which says what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestRule {
+    /// One without is read, and reported as unchecked.
+    Optional,
+    /// One without is refused.
+    Required,
+}
+
+/// What happens to data files of the same namespace that lie beside a backup without being in its manifest. Files of
+/// other namespaces are left out in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtraFiles {
+    /// The backup is refused: its manifest may be that of another one.
+    Refuse,
+    /// They are left out.
+    LeaveOut,
+}
 
 /// Entries of one namespace are written into another; entries of any third one end the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,13 +184,17 @@ pub struct WriteRetry {
 pub struct ValidateConfig {
     /// Files that are read at once. Default: 1.
     pub readers: Parallelism,
+    /// Whether a backup must have a manifest. Default: no.
+    pub manifest: ManifestRule,
+    /// What happens to data files that the manifest doesn't name. Default: they are refused.
+    pub extra_files: ExtraFiles,
 }
 
 impl ValidateConfig {
     /// Returns the defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { readers: Parallelism::ONE }
+        Self { readers: Parallelism::ONE, manifest: ManifestRule::Optional, extra_files: ExtraFiles::Refuse }
     }
 }
 

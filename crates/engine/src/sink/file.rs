@@ -1,16 +1,22 @@
 //! The files of a backup: each writer fills one after another, and a file gets its name when it is whole.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use asbackup_codec::asb::{self, FileOrder, Version};
-use asbackup_model::Block;
+use asbackup_model::{Block, PartitionSet};
 use asbackup_storage::{Local, Upload};
 
 use crate::{
-    Error, ErrorKind, config::ByteSize, job::JobContext, naming, pipeline::Spare, progress::Counter,
+    Error, ErrorKind,
+    config::ByteSize,
+    job::JobContext,
+    manifest::{ListedFile, StoredHash},
+    naming,
+    pipeline::Spare,
+    progress::Counter,
 };
 
 /// What all writers of a backup share.
@@ -21,7 +27,14 @@ pub(crate) struct FileSet {
     limit: Option<ByteSize>,
     first_number: u64,
     next_number: AtomicU64,
-    complete: Mutex<Vec<String>>,
+    complete: Mutex<Complete>,
+}
+
+/// What has its final name.
+#[derive(Debug, Default)]
+struct Complete {
+    files: Vec<ListedFile>,
+    documents: Vec<String>,
 }
 
 impl FileSet {
@@ -40,49 +53,79 @@ impl FileSet {
     }
 
     fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
-        let number = self.next_number.fetch_add(1, Relaxed);
+        let number = self.take_number();
         let name = name(number);
         let mut upload = self.target.upload(&name)?;
         let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
         let mut header = Vec::new();
         asb::encode_header(&mut header, version, self.namespace.as_bytes(), order);
+        let mut hash = StoredHash::default();
         upload.write(&header)?;
-        Ok(BackupFile { name, header_bytes: header.len() as u64, upload, records: 0 })
+        hash.update(&header);
+        let header_bytes = header.len() as u64;
+        Ok(BackupFile { name, header_bytes, upload, hash, counts: EntryCounts::default() })
+    }
+
+    /// Returns a number that no file has.
+    pub(crate) fn take_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Relaxed)
     }
 
     /// Gives a file its name.
     pub(crate) fn complete(&self, file: BackupFile, job: &JobContext) -> Result<(), Error> {
-        let (name, records, bytes) = (file.name, file.records, file.upload.bytes());
-        file.upload.complete()?;
+        let BackupFile { name, header_bytes, upload, hash, counts } = file;
+        let (records, bytes) = (counts.records, upload.bytes());
+        upload.complete()?;
         tracing::info!(file = name, bytes, records, "file complete");
-        job.counters.bytes_stored.add(file.header_bytes);
+        job.counters.bytes_stored.add(header_bytes);
         job.counters.bytes_decoded.add(bytes);
         job.counters.written.add(records);
         job.counters.files.add(1);
-        self.names().push(name);
+        let EntryCounts { records, indexes, udfs, partitions } = counts;
+        let listed = ListedFile { name, bytes, hash: hash.hex(), records, indexes, udfs, partitions };
+        self.lock_complete().files.push(listed);
+        Ok(())
+    }
+
+    /// Writes a document that lies beside the data.
+    pub(crate) fn write_document(&self, name: &str, text: &str) -> Result<(), Error> {
+        let mut upload = self.target.upload(name)?;
+        upload.write(text.as_bytes())?;
+        upload.complete()?;
+        self.lock_complete().documents.push(name.to_owned());
         Ok(())
     }
 
     /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
     pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
-        if self.names().is_empty() {
+        if self.lock_complete().files.is_empty() {
             self.complete(self.record_file(0)?, job)?;
         }
-        Ok(self.target.sync()?)
+        Ok(())
+    }
+
+    /// Returns the complete data files in the order of their numbers.
+    pub(crate) fn listed(&self) -> Vec<ListedFile> {
+        let mut files = self.lock_complete().files.clone();
+        files.sort_by_key(|file| naming::number(&file.name));
+        files
     }
 
     /// Removes the files that a finished backup replaces. One that stays doesn't spare the others.
     pub(crate) fn remove(&self, replaced: &[String]) -> Result<(), Error> {
+        // The new manifest's name must be durable before anything that it replaces goes.
+        self.target.sync()?;
         let mut removed = Ok(());
         for name in replaced {
             removed = removed.and(self.target.remove(name).map_err(|error| left_over(name, error)));
         }
-        removed
+        removed.and(Ok(self.target.sync()?))
     }
 
     /// Undoes what a backup wrote that has failed.
     pub(crate) fn abandon(&self, job: &JobContext) {
-        for name in self.names().iter() {
+        let Complete { files, documents } = std::mem::take(&mut *self.lock_complete());
+        for name in files.iter().map(|file| &file.name).chain(&documents) {
             if let Err(error) = self.target.remove(name) {
                 tracing::warn!(
                     file = name,
@@ -96,7 +139,7 @@ impl FileSet {
         undone.into_iter().for_each(Counter::reset);
     }
 
-    fn names(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn lock_complete(&self) -> MutexGuard<'_, Complete> {
         self.complete.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,7 +154,7 @@ fn left_over(name: &str, error: asbackup_storage::Error) -> Error {
         "the backup is complete, but a file of the one that it replaces is still there",
     )
     .place(|place| place.file = Some(name.to_owned()))
-    .hint("remove that file by hand: a restore of the directory would bring its records back")
+    .hint("remove that file by hand: tools that know no manifest would restore its records too")
     .source(error)
     .build()
 }
@@ -122,14 +165,27 @@ pub(crate) struct BackupFile {
     name: String,
     header_bytes: u64,
     upload: Upload,
-    records: u64,
+    hash: StoredHash,
+    /// Of what was written.
+    pub(crate) counts: EntryCounts,
+}
+
+/// How many entries a file holds, and records of which partitions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct EntryCounts {
+    pub(crate) records: u64,
+    pub(crate) indexes: u64,
+    pub(crate) udfs: u64,
+    pub(crate) partitions: PartitionSet,
 }
 
 impl BackupFile {
     /// Appends a block.
     pub(crate) fn write(&mut self, block: &Block, job: &JobContext) -> Result<(), Error> {
         self.upload.write(&block.bytes)?;
-        self.records += block.records;
+        self.hash.update(&block.bytes);
+        self.counts.records += block.records;
+        self.counts.partitions |= block.partitions;
         job.counters.bytes_stored.add(block.bytes.len() as u64);
         job.counters.add_inexact(block.inexact);
         Ok(())

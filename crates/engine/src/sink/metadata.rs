@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long an index may take until it is built, or a module until all nodes have it. A large namespace takes its time.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// An entry that isn't a record.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl MetadataWriter {
         Ok(())
     }
 
-    fn warn(&self, warning: String) {
+    pub(super) fn warn(&self, warning: String) {
         tracing::warn!("{warning}");
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
@@ -169,7 +169,7 @@ pub(crate) fn other_namespace(namespace: &[u8], rename: Option<&Rename>, file: O
 }
 
 /// Returns an error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

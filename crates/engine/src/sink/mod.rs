@@ -4,4 +4,5 @@ pub(crate) mod cluster;
 pub(crate) mod file;
 pub(crate) mod metadata;
 pub(crate) mod refusal;
+mod set_index;
 mod write;

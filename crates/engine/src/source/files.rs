@@ -13,18 +13,24 @@ use asbackup_codec::{
 use asbackup_model::{RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
 
-use crate::{Error, ErrorKind, job::JobContext, pipeline::CHUNK_BYTES};
+use crate::{
+    Error, ErrorKind,
+    job::JobContext,
+    manifest::{OTHER_HASH, SetFile, StoredHash},
+    pipeline::CHUNK_BYTES,
+    report::{Finding, FindingKind},
+};
 
 /// The files that are still to be read; readers take from it in turn.
 #[derive(Debug)]
-pub(crate) struct FileQueue(Mutex<VecDeque<StoredFile>>);
+pub(crate) struct FileQueue(Mutex<VecDeque<SetFile>>);
 
 impl FileQueue {
-    pub(crate) fn new(files: impl IntoIterator<Item = StoredFile>) -> Self {
+    pub(crate) fn new(files: impl IntoIterator<Item = SetFile>) -> Self {
         Self(Mutex::new(files.into_iter().collect()))
     }
 
-    pub(crate) fn take(&self) -> Option<StoredFile> {
+    pub(crate) fn take(&self) -> Option<SetFile> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
@@ -44,17 +50,46 @@ pub(crate) struct FileReader<'a> {
     job: &'a JobContext,
     buffer: Buffer,
     layout: RecordLayout,
+    /// Of the bytes of the current file, if it is listed.
+    hash: StoredHash,
+    counts: EntryCounts,
+}
+
+/// How many entries a file held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct EntryCounts {
+    records: u64,
+    indexes: u64,
+    udfs: u64,
 }
 
 impl<'a> FileReader<'a> {
     pub(crate) fn new(storage: &'a Local, job: &'a JobContext) -> Self {
-        Self { storage, job, buffer: Buffer::new(), layout: RecordLayout::new() }
+        Self {
+            storage,
+            job,
+            buffer: Buffer::new(),
+            layout: RecordLayout::new(),
+            hash: StoredHash::default(),
+            counts: EntryCounts::default(),
+        }
     }
 
-    /// Decodes a file and hands over its entries, in order.
+    /// Decodes a file and hands over its entries, in order. Returns what of it isn't as the manifest says.
     pub(crate) fn read(
         &mut self,
-        file: &StoredFile,
+        file: &SetFile,
+        on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+    ) -> Result<Option<Finding>, Error> {
+        self.hash.reset();
+        self.counts = EntryCounts::default();
+        self.read_all(file, on_entry)?;
+        Ok(self.compare(file))
+    }
+
+    fn read_all(
+        &mut self,
+        SetFile { stored: file, listed }: &SetFile,
         mut on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut input = self.storage.read(&file.name)?;
@@ -67,6 +102,9 @@ impl<'a> FileReader<'a> {
             }
             let filled = self.buffer.fill(&mut input, need).map_err(|error| unreadable(file, error))?;
             self.job.counters.bytes_stored.add(filled.bytes as u64);
+            if listed.is_some() {
+                self.hash.update(self.buffer.last(filled.bytes));
+            }
             need = self.decode(file, &mut decoder, &mut on_entry)?;
             if filled.at_end {
                 let rest = self.buffer.bytes();
@@ -91,9 +129,18 @@ impl<'a> FileReader<'a> {
                 Step::Done { value, used } => {
                     match value {
                         Entry::HeaderLine => {}
-                        Entry::Record => on_entry(FileEntry::Record(self.layout.view(input)))?,
-                        Entry::SecondaryIndex(index) => on_entry(FileEntry::SecondaryIndex(index))?,
-                        Entry::UdfModule(udf) => on_entry(FileEntry::UdfModule(udf))?,
+                        Entry::Record => {
+                            self.counts.records += 1;
+                            on_entry(FileEntry::Record(self.layout.view(input)))?;
+                        }
+                        Entry::SecondaryIndex(index) => {
+                            self.counts.indexes += 1;
+                            on_entry(FileEntry::SecondaryIndex(index))?;
+                        }
+                        Entry::UdfModule(udf) => {
+                            self.counts.udfs += 1;
+                            on_entry(FileEntry::UdfModule(udf))?;
+                        }
                     }
                     decoded += used;
                 }
@@ -102,6 +149,19 @@ impl<'a> FileReader<'a> {
         self.job.counters.bytes_decoded.add(decoded as u64);
         self.buffer.consume(decoded);
         Ok(need)
+    }
+
+    fn compare(&self, file: &SetFile) -> Option<Finding> {
+        let (name, listed) = (&file.stored.name, file.listed.as_ref()?);
+        if self.hash.hex() != listed.hash {
+            return Some(Finding::new(name, FindingKind::Hash, format!("{name} {OTHER_HASH}")));
+        }
+        let EntryCounts { records, indexes, udfs } = self.counts;
+        let found = [("records", records), ("indexes", indexes), ("UDF modules", udfs)];
+        let said = [listed.records, listed.indexes, listed.udfs];
+        let ((what, found), said) = found.into_iter().zip(said).find(|((_, found), said)| found != said)?;
+        let message = format!("{name} holds {found} {what}, but the manifest says {said}");
+        Some(Finding::new(name, FindingKind::Count, message))
     }
 }
 
@@ -131,6 +191,11 @@ impl Buffer {
 
     fn bytes(&self) -> &[u8] {
         &self.space[self.start..self.end]
+    }
+
+    /// Returns the last bytes that were read.
+    fn last(&self, bytes: usize) -> &[u8] {
+        &self.space[self.end - bytes..self.end]
     }
 
     fn consume(&mut self, bytes: usize) {

@@ -1,8 +1,10 @@
 //! One stream of a backup: a scan of some partitions, encoded into blocks as its records arrive.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use asbackup_cluster::{Query, QueryProgress};
 use asbackup_codec::asb::Spelling;
-use asbackup_model::{Block, RecordView};
+use asbackup_model::{Block, PartitionId, PartitionSet, RecordView};
 
 use crate::{
     Error,
@@ -11,18 +13,22 @@ use crate::{
     transcode::to_text::{self, Taken},
 };
 
-/// Reads a stream to its end. A full queue holds it back, and through the socket the server too.
+/// Reads a stream to its end, and adds the partitions that the server has reported done. A full queue holds it back,
+/// and through the socket the server too.
 pub(crate) async fn run(
     mut query: Query,
     spelling: Spelling,
     blocks: async_channel::Sender<Block>,
     spare: Spare<Block>,
+    done: Arc<Mutex<PartitionSet>>,
     job: JobContext,
 ) -> Result<(), Error> {
     let read = read(&mut query, spelling, &blocks, &spare, &job).await;
     if query.retries() > 0 {
         job.counters.retries.add("scan", query.retries());
     }
+    *done.lock().unwrap_or_else(PoisonError::into_inner) |=
+        PartitionId::all().filter(|&partition| query.is_done(partition)).collect();
     read
 }
 

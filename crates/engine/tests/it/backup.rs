@@ -8,7 +8,8 @@ use asbackup::{
 use asbackup_model::{Digest, RecordLayout, Span};
 
 use crate::setup::{
-    NAMESPACE, assert_same, back_up, backup_config, client, files, loaded_server, restore_config, server,
+    NAMESPACE, assert_same, back_up, backup_config, client, data_files, files, loaded_server, restore_config,
+    server,
 };
 
 async fn refused(client: &Client, config: BackupConfig, target: Local) -> (ErrorKind, String) {
@@ -35,7 +36,7 @@ async fn backup_and_restore_bring_everything_back() {
         );
         assert_eq!((report.indexes.read, report.indexes.written), (6, 6));
         assert_eq!((report.udfs.read, report.udfs.written), (2, 2));
-        let stored: usize = files(directory.path()).values().map(Vec::len).sum();
+        let stored: usize = data_files(directory.path()).values().map(Vec::len).sum();
         assert_eq!(report.bytes.stored, stored as u64);
 
         let mut config = restore_config();
@@ -60,8 +61,8 @@ async fn files_are_rotated_and_only_the_first_is_marked() {
     config.file_limit = Some(ByteSize(300_000));
     config.writers = Parallelism::new(2).unwrap();
     let report = client(&from).await.backup(config, Local::directory(directory.path())).wait().await.unwrap();
-    let files = files(directory.path());
-    assert_eq!(report.target.files, files.len() as u64);
+    let files = data_files(directory.path());
+    assert_eq!(report.target.place.files, files.len() as u64);
     assert!(files.len() > 3, "{:?}", files.keys());
     for (name, text) in &files {
         let first = name == "metadata_test_1.asb";
@@ -87,7 +88,7 @@ async fn empty_namespace_is_backed_up_as_one_file() {
     let directory = tempfile::tempdir().unwrap();
     back_up(&from, directory.path()).await;
     let text = b"Version 3.1\n# namespace test\n# first-file\n".to_vec();
-    assert_eq!(files(directory.path()), [("0_test_1.asb".to_owned(), text)].into());
+    assert_eq!(data_files(directory.path()), [("0_test_1.asb".to_owned(), text)].into());
     let report = client(&into)
         .await
         .restore(RestoreConfig::new(), Local::directory(directory.path()))
@@ -121,7 +122,7 @@ async fn replacing_removes_the_old_backup_and_nothing_else() {
     config.existing = ExistingFiles::Replace;
     client(&from).await.backup(config, Local::directory(directory.path())).wait().await.unwrap();
     let names: Vec<_> = files(directory.path()).into_keys().collect();
-    assert_eq!(names, ["0_test_14.asb", "metadata_test_13.asb", "notes.txt"]);
+    assert_eq!(names, ["0_test_14.asb", "asbackup.manifest.json", "metadata_test_13.asb", "notes.txt"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ async fn directories_of_backup_go_are_restored_whole() {
             sum += value;
         });
         // The bin of record n is n squared.
-        assert_eq!(sum, (0..100).map(|n| n * n).sum(), "{folder}");
+        assert_eq!(sum, (0..100).map(|n| n * n).sum::<i64>(), "{folder}");
     }
 }
 

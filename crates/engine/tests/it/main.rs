@@ -12,6 +12,7 @@ mod differences;
 mod error_texts;
 mod faults;
 mod lost;
+mod manifest;
 mod nodes;
 mod odd;
 mod refusals;

@@ -81,3 +81,8 @@ pub(crate) fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         |entry: fs::DirEntry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap());
     fs::read_dir(directory).unwrap().map(|entry| file(entry.unwrap())).collect()
 }
+
+/// Returns the names and texts of the data files in a directory.
+pub(crate) fn data_files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    files(directory).into_iter().filter(|(name, _)| name.ends_with(".asb")).collect()
+}

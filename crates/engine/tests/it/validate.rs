@@ -43,9 +43,9 @@ async fn every_damaged_file_is_found() {
     assert_eq!(
         found,
         [
-            ("0_test_2.asb", FindingKind::Decode, 9, 97),
-            ("0_test_3.asb", FindingKind::Decode, 4, 49),
-            ("0_test_4.asb", FindingKind::Decode, 1, 0),
+            ("0_test_2.asb", FindingKind::Decode, Some(9), Some(97)),
+            ("0_test_3.asb", FindingKind::Decode, Some(4), Some(49)),
+            ("0_test_4.asb", FindingKind::Decode, Some(1), Some(0)),
         ]
     );
     assert_eq!(report.records.read, 3);

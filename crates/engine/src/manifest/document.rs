@@ -1,0 +1,363 @@
+//! The manifest itself: its keys, its text, and what must hold within it. Source: docs/format/manifest.md, "Keys".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asbackup_cluster::Cluster;
+use asbackup_model::PartitionSet;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{
+    error::DocumentError,
+    hash::HASH,
+    seal::{check_head, check_seal, seal},
+};
+use crate::config::{BackupConfig, EntryClass};
+
+pub(super) const FORMAT: &str = "asbackup-manifest";
+pub(super) const VERSION: u64 = 1;
+
+/// A manifest of version 1. Unknown keys are ignored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(super) format: String,
+    pub(super) version: u64,
+    /// Program and version that wrote it.
+    pub(super) tool: String,
+    pub(super) kind: String,
+    pub(super) outcome: String,
+    pub(super) fingerprint: String,
+    pub(super) cluster: ClusterFacts,
+    pub(super) namespace: String,
+    pub(super) started: String,
+    pub(super) finished: String,
+    pub(super) modified: Modified,
+    pub(super) selection: Selection,
+    /// Partitions that the server reported done.
+    #[serde(with = "partition_list")]
+    pub(super) partitions: PartitionSet,
+    pub(super) envelope: Envelope,
+    pub(super) hash: String,
+    pub(super) files: Vec<ListedFile>,
+    pub(super) extra: Option<ListedSideFile>,
+    /// Files of the backup that this one took the place of.
+    pub(super) replaces: Vec<String>,
+    pub(super) totals: Totals,
+    pub(super) shards: Option<serde_json::Value>,
+    /// Last, see `seal.rs`.
+    pub(super) seal: String,
+}
+
+/// The cluster as it was at the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClusterFacts {
+    pub(crate) name: Option<String>,
+    pub(crate) build: String,
+    pub(crate) nodes: u64,
+}
+
+/// Bounds of the last-update time, RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Modified {
+    pub(super) after: Option<String>,
+    pub(super) before: Option<String>,
+}
+
+/// Which part of a namespace was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Selection {
+    pub(super) scope: Scope,
+    pub(super) sets: Vec<String>,
+    pub(super) bins: Vec<String>,
+    pub(super) filter: Option<String>,
+    pub(super) no_ttl_only: bool,
+    pub(super) max_records: Option<u64>,
+    pub(super) no_bins: bool,
+    pub(super) no_records: bool,
+    pub(super) no_indexes: bool,
+    pub(super) no_udfs: bool,
+}
+
+/// Which partitions were asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
+pub(super) enum Scope {
+    Namespace,
+    #[serde(with = "partition_list")]
+    Partitions(PartitionSet),
+    AfterDigest(String),
+    Nodes(Vec<serde_json::Value>),
+    Racks(Vec<serde_json::Value>),
+}
+
+/// How the text was wrapped; null is not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Envelope {
+    pub(super) compression: Option<String>,
+    pub(super) encryption: Option<String>,
+}
+
+/// A data file as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ListedFile {
+    pub(crate) name: String,
+    /// Stored size.
+    pub(crate) bytes: u64,
+    /// Hash of the stored bytes.
+    pub(crate) hash: String,
+    pub(crate) records: u64,
+    pub(crate) indexes: u64,
+    pub(crate) udfs: u64,
+    /// Partitions of which it holds records.
+    #[serde(with = "partition_list")]
+    pub(crate) partitions: PartitionSet,
+}
+
+/// The side file as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ListedSideFile {
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    pub(super) hash: String,
+}
+
+/// Sums over all files; set indexes of the side file are indexes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Totals {
+    pub(super) records: u64,
+    pub(super) indexes: u64,
+    pub(super) udfs: u64,
+    /// Stored size of the data files.
+    pub(super) bytes: u64,
+    /// Values that the format can't say in full, by kind.
+    pub(super) inexact: BTreeMap<String, u64>,
+}
+
+impl Manifest {
+    /// Returns the text, sealed.
+    pub(super) fn encode(&self) -> String {
+        seal(self)
+    }
+
+    /// Reads a manifest, and checks its seal and what it says about itself.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
+        let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
+        check_head(text, FORMAT, VERSION)?;
+        check_seal(text)?;
+        let manifest: Self = serde_json::from_str(text)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    pub(super) fn check(&self) -> Result<(), DocumentError> {
+        if self.hash != HASH {
+            return Err(DocumentError::Hash { found: self.hash.clone() });
+        }
+        self.check_names()?;
+        self.check_partitions()?;
+        let sum = |count: fn(&ListedFile) -> u64| self.files.iter().map(count).fold(0, u64::saturating_add);
+        self.check_total("records", self.totals.records, sum(|file| file.records))?;
+        self.check_total("udfs", self.totals.udfs, sum(|file| file.udfs))?;
+        self.check_total("bytes", self.totals.bytes, sum(|file| file.bytes))?;
+        match self.extra {
+            Some(_) => Ok(()), // How many indexes it holds shows only when it is read.
+            None => self.check_indexes(0),
+        }
+    }
+
+    /// Checks the total of indexes, given how many the side file holds.
+    pub(super) fn check_indexes(&self, in_side_file: u64) -> Result<(), DocumentError> {
+        let in_files = self.files.iter().map(|file| file.indexes).fold(0, u64::saturating_add);
+        self.check_total("indexes", self.totals.indexes, in_files.saturating_add(in_side_file))
+    }
+
+    fn check_total(&self, what: &str, total: u64, sum: u64) -> Result<(), DocumentError> {
+        if total == sum {
+            return Ok(());
+        }
+        let what = format!("its total of {what} is {total}, but its files sum up to {sum}");
+        Err(DocumentError::Contradiction { what })
+    }
+
+    /// Checks that each name is that of a file beside the manifest, and that none comes twice.
+    fn check_names(&self) -> Result<(), DocumentError> {
+        let mut names = BTreeSet::new();
+        for name in self.names() {
+            if ["", ".", ".."].contains(&name) || name.contains(['/', '\\', '\0']) {
+                let what = format!("{name:?} is no name of a file beside it");
+                return Err(DocumentError::Contradiction { what });
+            }
+            if !names.insert(name) {
+                let what = format!("{name:?} is listed twice");
+                return Err(DocumentError::Contradiction { what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the names of data files and side file.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().map(|file| file.name.as_str());
+        files.chain(self.extra.iter().map(|extra| extra.name.as_str()))
+    }
+
+    fn check_partitions(&self) -> Result<(), DocumentError> {
+        let selected = match &self.selection.scope {
+            Scope::Namespace => PartitionSet::ALL,
+            Scope::Partitions(partitions) => *partitions,
+            // Which partitions these were is known by the cluster alone.
+            Scope::AfterDigest(_) | Scope::Nodes(_) | Scope::Racks(_) => PartitionSet::EMPTY,
+        };
+        let unread = self.selection.max_records.is_some() || self.selection.no_records;
+        if unread || self.partitions.is_superset(&selected) {
+            return Ok(());
+        }
+        let missing: PartitionSet =
+            selected.iter().filter(|&partition| !self.partitions.contains(partition)).collect();
+        let what = format!("partitions {missing} were asked for, but aren't among those that are done");
+        Err(DocumentError::Contradiction { what })
+    }
+}
+
+impl ClusterFacts {
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        Self {
+            name: cluster.name().map(str::to_owned),
+            build: cluster.build().to_string(),
+            nodes: cluster.nodes().len() as u64,
+        }
+    }
+}
+
+impl Selection {
+    pub(super) fn of(config: &BackupConfig) -> Self {
+        let left_out = |class| config.left_out.contains(&class);
+        Self {
+            scope: Scope::Namespace,
+            sets: Vec::new(),
+            bins: Vec::new(),
+            filter: None,
+            no_ttl_only: false,
+            max_records: None,
+            no_bins: false,
+            no_records: left_out(EntryClass::Records),
+            no_indexes: left_out(EntryClass::Indexes),
+            no_udfs: left_out(EntryClass::UdfModules),
+        }
+    }
+}
+
+/// Partition lists as text.
+mod partition_list {
+    use super::{Deserialize, Deserializer, PartitionSet, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(partitions: &PartitionSet, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(partitions)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PartitionSet, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(|error| de::Error::custom(format!("{text:?} is {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let text = r#"{"format": "asbackup-manifest", "version": 1,
+            "tool": "asbackup 0.1.0", "kind": "scan", "outcome": "complete", "fingerprint": "00",
+            "cluster": {"name": "prod", "build": "8.1.2", "nodes": 3}, "namespace": "users",
+            "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:01Z",
+            "modified": {"after": null, "before": null},
+            "selection": {"scope": "namespace", "sets": [], "bins": [], "filter": null, "no_ttl_only": false,
+                "max_records": null, "no_bins": false, "no_records": false, "no_indexes": false, "no_udfs": false},
+            "partitions": "0..4095",
+            "envelope": {"compression": null, "encryption": null}, "hash": "xxh3-128",
+            "files": [
+                {"name": "metadata_users_1.asb", "bytes": 20, "hash": "00", "records": 0, "indexes": 2, "udfs": 1,
+                 "partitions": ""},
+                {"name": "0_users_2.asb", "bytes": 103, "hash": "00", "records": 10, "indexes": 0, "udfs": 0,
+                 "partitions": "0..2047,4095"}],
+            "extra": null, "replaces": ["0_users_1.asb"],
+            "totals": {"records": 10, "indexes": 2, "udfs": 1, "bytes": 123, "inexact": {"nan_payload": 1}},
+            "shards": null, "seal": "", "of a later writer": [1]}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded() {
+        let manifest = manifest();
+        let mut decoded = Manifest::decode(manifest.encode().as_bytes()).unwrap();
+        assert_eq!(std::mem::take(&mut decoded.seal).len(), 32);
+        assert_eq!(decoded, manifest);
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_cut_is_refused() {
+        let text = manifest().encode().into_bytes();
+        for bit in 0..text.len() * 8 {
+            let mut flipped = text.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Manifest::decode(&flipped).is_err(), "bit {bit}");
+        }
+        for len in 0..text.len() {
+            assert!(Manifest::decode(&text[..len]).is_err(), "cut at {len}");
+        }
+    }
+
+    /// Checks that a sealed manifest is refused.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Manifest), expected: &str) {
+        let mut manifest = manifest();
+        change(&mut manifest);
+        let error = Manifest::decode(manifest.encode().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        check(
+            |manifest| manifest.totals.records = 9,
+            "its total of records is 9, but its files sum up to 10",
+        );
+        check(|manifest| manifest.totals.indexes = 3, "its total of indexes is 3");
+        check(|manifest| manifest.totals.udfs = 0, "its total of udfs is 0");
+        check(|manifest| manifest.files[0].bytes = u64::MAX, "its total of bytes is 123");
+        check(|manifest| manifest.hash = "blake3-keyed".to_owned(), r#"uses the hash "blake3-keyed""#);
+        check(|manifest| manifest.version = 2, "has version 2; this program knows version 1");
+        check(|manifest| manifest.format = "other".to_owned(), r#"has the format "other""#);
+        for name in ["", ".", "..", "a/b", "/a", "a\\b"] {
+            check(|manifest| manifest.files[0].name = name.to_owned(), "is no name of a file beside it");
+        }
+        check(|manifest| manifest.files[0].name = "0_users_2.asb".to_owned(), "is listed twice");
+    }
+
+    #[test]
+    fn partitions_that_were_asked_for_must_be_done() {
+        let half = || "0..2047".parse().unwrap();
+        check(|manifest| manifest.partitions = half(), "partitions 2048..4095 were asked for");
+        let mut manifest = manifest();
+        manifest.partitions = half();
+        manifest.selection.scope = Scope::Partitions(half());
+        manifest.check().unwrap();
+        manifest.selection.scope = Scope::Namespace;
+        manifest.selection.max_records = Some(1);
+        manifest.check().unwrap();
+    }
+
+    #[test]
+    fn scopes_have_the_words_of_the_format() {
+        for (scope, expected) in [
+            (Scope::Namespace, r#""namespace""#),
+            (Scope::Partitions("0..1".parse().unwrap()), r#"{"partitions":"0..1"}"#),
+            (Scope::AfterDigest("x".to_owned()), r#"{"after_digest":"x"}"#),
+            (Scope::Nodes(vec!["a".into()]), r#"{"nodes":["a"]}"#),
+            (Scope::Racks(vec![1.into()]), r#"{"racks":[1]}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&scope).unwrap(), expected);
+            assert_eq!(serde_json::from_str::<Scope>(expected).unwrap(), scope);
+        }
+    }
+}

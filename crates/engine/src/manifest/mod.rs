@@ -1,0 +1,18 @@
+//! What a finished backup consists of: the manifest, written last and checked first, and the side file with what the
+//! text format has no line for. Source of all facts: docs/format/manifest.md.
+
+mod document;
+mod error;
+mod hash;
+mod options;
+mod publish;
+mod seal;
+mod side_file;
+mod survey;
+
+pub(crate) use document::{ClusterFacts, ListedFile};
+pub(crate) use hash::StoredHash;
+pub(crate) use publish::{Publication, publish};
+pub(crate) use side_file::{SetIndex, SideFile};
+pub use survey::Completeness;
+pub(crate) use survey::{BackupSet, OTHER_HASH, SetFile, SetRules, refuse, survey};

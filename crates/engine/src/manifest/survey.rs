@@ -1,0 +1,273 @@
+//! What a directory holds, held against its manifest: all that names, sizes and the manifest itself show before a
+//! data file is read.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error as _,
+    io::Read,
+};
+
+use asbackup_codec::{Step, asb::Decoder};
+use asbackup_model::RecordLayout;
+use asbackup_storage::{Local, StoredFile};
+use serde::Serialize;
+
+use super::{
+    SideFile,
+    document::{ListedFile, ListedSideFile, Manifest},
+    error::DocumentError,
+    hash::hash,
+};
+use crate::{
+    Error, ErrorKind,
+    config::{ExtraFiles, ManifestRule},
+    naming,
+    report::{Finding, FindingKind},
+};
+
+/// What a restore or a validation is to read.
+#[derive(Debug, Default)]
+pub(crate) struct BackupSet {
+    pub(crate) files: Vec<SetFile>,
+    pub(crate) side_file: Option<SideFile>,
+    /// What is wrong, as far as it can be seen without reading the files.
+    pub(crate) findings: Vec<Finding>,
+    /// Data files beside the set that don't belong to it.
+    pub(crate) left_out: Vec<String>,
+    /// Whether there is a manifest that says what belongs to the set.
+    pub(crate) completeness: Completeness,
+}
+
+/// A data file of a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SetFile {
+    pub(crate) stored: StoredFile,
+    /// What the manifest says of it, if its size is the one that is listed there.
+    pub(crate) listed: Option<ListedFile>,
+}
+
+/// Whether anything says which files belong to a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completeness {
+    /// A manifest was there and holds.
+    Checked,
+    /// There is no manifest, or it doesn't hold: nobody knows what is missing.
+    #[default]
+    Unchecked,
+}
+
+/// What is asked of a set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SetRules {
+    pub(crate) manifest: ManifestRule,
+    pub(crate) extra: ExtraFiles,
+}
+
+/// Lists the files of a backup and holds them against its manifest, if it has one.
+pub(crate) fn survey(source: &Local, rules: SetRules) -> Result<BackupSet, Error> {
+    let stored = source.list()?;
+    let has_manifest = source.is_directory() && stored.iter().any(|file| file.name == naming::MANIFEST);
+    if !has_manifest {
+        return without_manifest(source, stored, rules.manifest);
+    }
+    match read(source, naming::MANIFEST)?.and_then(|bytes| Manifest::decode(&bytes)) {
+        Ok(manifest) => against(source, stored, &manifest, rules.extra),
+        Err(error) => {
+            let files = stored.into_iter().filter(|file| naming::is_backup(&file.name)).map(unlisted);
+            let findings = vec![document_finding(naming::MANIFEST, FindingKind::Manifest, &error)];
+            Ok(BackupSet { files: files.collect(), findings, ..BackupSet::default() })
+        }
+    }
+}
+
+/// Returns the error of a set that isn't what its manifest says, if that is so.
+pub(crate) fn refuse(findings: &[Finding]) -> Result<(), Error> {
+    let Some(first) = findings.first() else { return Ok(()) };
+    let message = match findings.len() - 1 {
+        0 => first.message.clone(),
+        more => format!("{} (and {more} more findings)", first.message),
+    };
+    let hint = match first.kind {
+        FindingKind::Missing if first.file == naming::MANIFEST => {
+            "without --require-manifest it is restored unchecked"
+        }
+        FindingKind::Extra => "--allow-extra reads only what the manifest names",
+        _ => "check the whole backup with --validate",
+    };
+    Err(Error::of(ErrorKind::Integrity, message)
+        .place(|place| place.file = Some(first.file.clone()))
+        .hint(hint)
+        .build())
+}
+
+fn without_manifest(
+    source: &Local,
+    mut stored: Vec<StoredFile>,
+    rule: ManifestRule,
+) -> Result<BackupSet, Error> {
+    if source.is_directory() {
+        stored.retain(|file| naming::is_backup(&file.name));
+    }
+    if stored.is_empty() {
+        let message = format!("{} holds no backup: no file there ends in .asb", source.path().display());
+        return Err(Error::of(ErrorKind::Config, message)
+            .hint("name another directory with --directory")
+            .build());
+    }
+    let mut set = BackupSet { files: stored.into_iter().map(unlisted).collect(), ..BackupSet::default() };
+    if rule == ManifestRule::Required {
+        let message = format!("{} has no manifest, so nobody knows if it is whole", source.path().display());
+        set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
+    }
+    Ok(set)
+}
+
+fn against(
+    source: &Local,
+    stored: Vec<StoredFile>,
+    manifest: &Manifest,
+    rule: ExtraFiles,
+) -> Result<BackupSet, Error> {
+    let mut set = BackupSet { completeness: Completeness::Checked, ..BackupSet::default() };
+    let found: BTreeMap<&str, &StoredFile> = stored.iter().map(|file| (file.name.as_str(), file)).collect();
+    for listed in &manifest.files {
+        let Some(&stored) = found.get(listed.name.as_str()) else {
+            set.find(&listed.name, FindingKind::Missing, "is missing: the manifest lists it");
+            continue;
+        };
+        let same_size = stored.bytes == listed.bytes;
+        if !same_size {
+            let what = format!("has {} bytes, but the manifest says {}", stored.bytes, listed.bytes);
+            set.find(&listed.name, FindingKind::Size, &what);
+        }
+        set.files.push(SetFile { stored: stored.clone(), listed: same_size.then(|| listed.clone()) });
+    }
+    set.check_side_file(source, manifest, &found)?;
+    set.check_others(source, manifest, &stored, rule)?;
+    Ok(set)
+}
+
+impl BackupSet {
+    fn find(&mut self, file: &str, kind: FindingKind, what: &str) {
+        self.findings.push(Finding::new(file, kind, format!("{file} {what}")));
+    }
+
+    fn check_side_file(
+        &mut self,
+        source: &Local,
+        manifest: &Manifest,
+        found: &BTreeMap<&str, &StoredFile>,
+    ) -> Result<(), Error> {
+        let Some(listed) = &manifest.extra else { return Ok(()) };
+        if !found.contains_key(listed.name.as_str()) {
+            self.find(&listed.name, FindingKind::Missing, "is missing: the manifest lists it");
+            return Ok(());
+        }
+        match read(source, &listed.name)? {
+            Ok(bytes) => self.check_side_file_bytes(&bytes, listed, manifest),
+            Err(error) => {
+                self.findings.push(document_finding(&listed.name, FindingKind::Decode, &error));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_side_file_bytes(&mut self, bytes: &[u8], listed: &ListedSideFile, manifest: &Manifest) {
+        if bytes.len() as u64 != listed.bytes {
+            let what = format!("has {} bytes, but the manifest says {}", bytes.len(), listed.bytes);
+            return self.find(&listed.name, FindingKind::Size, &what);
+        }
+        if hash(&[bytes]) != listed.hash {
+            return self.find(&listed.name, FindingKind::Hash, OTHER_HASH);
+        }
+        let side_file = match SideFile::decode(bytes) {
+            Ok(side_file) => side_file,
+            Err(error) => {
+                return self.findings.push(document_finding(&listed.name, FindingKind::Decode, &error));
+            }
+        };
+        if side_file.namespace != manifest.namespace {
+            let what = format!("is of namespace {:?}, not {:?}", side_file.namespace, manifest.namespace);
+            self.find(&listed.name, FindingKind::Manifest, &what);
+        }
+        if let Err(error) = manifest.check_indexes(side_file.set_indexes.len() as u64) {
+            self.findings.push(document_finding(naming::MANIFEST, FindingKind::Count, &error));
+        }
+        self.side_file = Some(side_file);
+    }
+
+    /// Checks that no other data of the same namespace lies beside the set.
+    fn check_others(
+        &mut self,
+        source: &Local,
+        manifest: &Manifest,
+        stored: &[StoredFile],
+        rule: ExtraFiles,
+    ) -> Result<(), Error> {
+        let files = manifest.files.iter().map(|file| &file.name);
+        let known: BTreeSet<&String> = files.chain(&manifest.replaces).collect();
+        let others = stored.iter().filter(|file| naming::is_data(&file.name) && !known.contains(&file.name));
+        for file in others {
+            let of_others = namespace_of(source, &file.name)?
+                .is_some_and(|namespace| namespace != manifest.namespace.as_bytes());
+            if rule == ExtraFiles::Refuse && !of_others {
+                self.find(&file.name, FindingKind::Extra, "isn't in the manifest");
+            } else {
+                self.left_out.push(file.name.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is said of a file whose bytes aren't those that were written.
+pub(crate) const OTHER_HASH: &str =
+    "isn't what was written: its bytes have another hash than the manifest says";
+
+/// Returns the namespace that the header of a file names, if it is one in the text format that names any.
+fn namespace_of(source: &Local, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    let mut header = Vec::new();
+    let read = source.read(name)?.take(HEADER_BYTES).read_to_end(&mut header);
+    read.map_err(|error| unreadable(name, error))?;
+    let (mut decoder, mut layout, mut at) = (Decoder::new(), RecordLayout::new(), 0);
+    while decoder.namespace().is_none() {
+        match decoder.decode(&header[at..], &mut layout) {
+            Step::Done { used, .. } => at += used,
+            Step::Need(_) | Step::Damaged(_) => break,
+        }
+    }
+    Ok(decoder.namespace().map(<[u8]>::to_vec))
+}
+
+/// Reads a document as a whole; one that is too large isn't believed.
+fn read(source: &Local, name: &str) -> Result<Result<Vec<u8>, DocumentError>, Error> {
+    let mut bytes = Vec::new();
+    let read = source.read(name)?.take(LIMIT_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(name, error))?;
+    if bytes.len() as u64 > LIMIT_BYTES {
+        return Ok(Err(DocumentError::TooLarge { limit_bytes: LIMIT_BYTES }));
+    }
+    Ok(Ok(bytes))
+}
+
+fn unreadable(name: &str, error: std::io::Error) -> Error {
+    Error::of(ErrorKind::Storage, format!("cannot read {name}"))
+        .place(|place| place.file = Some(name.to_owned()))
+        .source(error)
+        .build()
+}
+
+fn unlisted(stored: StoredFile) -> SetFile {
+    SetFile { stored, listed: None }
+}
+
+fn document_finding(file: &str, kind: FindingKind, error: &DocumentError) -> Finding {
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    Finding::new(file, kind, format!("{file} {error}{cause}"))
+}
+
+/// The most that a manifest or side file may have: a quarter of a million files.
+const LIMIT_BYTES: u64 = 64 << 20;
+/// More than the header of any file takes.
+const HEADER_BYTES: u64 = 4096;
