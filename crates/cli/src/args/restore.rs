@@ -24,7 +24,7 @@ pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) input: Input,
 
-    /// Decode the whole backup and write nothing; needs no cluster
+    /// Check and decode the whole backup and write nothing; needs no cluster
     #[arg(long)]
     pub(crate) validate: bool,
 

@@ -192,3 +192,27 @@ fn logs_go_where_the_flags_say() {
     assert!(stderr.starts_with("backup complete"), "{stderr}");
     assert!(fs::read_to_string(dir.path().join("log")).unwrap().contains("backup planned"));
 }
+
+#[test]
+fn manifest_is_checked_required_and_may_tolerate_extra_files() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let backup = back_up(&server, "--report json", dir.path()).expect(0).report();
+    assert_eq!(backup["target"]["manifest"], "asbackup.manifest.json");
+    let report = restore(&server, "--require-manifest --report json", dir.path()).expect(0).report();
+    assert_eq!(report["source"]["completeness"], "checked");
+
+    fs::write(dir.path().join("0_test_9.asb"), "Version 3.1\n# namespace test\n").unwrap();
+    let report = run(asrestore(), "--validate -d {} --report json", dir.path()).expect(4).report();
+    let finding =
+        json!({"file": "0_test_9.asb", "kind": "extra", "message": "0_test_9.asb isn't in the manifest"});
+    assert_eq!(report["findings"], json!([finding]));
+    let refused = restore(&server, "--report json", dir.path()).expect(4).report();
+    assert_eq!((&refused["error"]["kind"], &refused["outcome"]), (&json!("Integrity"), &json!("damaged")));
+    run(asrestore(), "--validate -d {} --allow-extra", dir.path()).expect(0);
+    restore(&server, "--allow-extra", dir.path()).expect(0);
+
+    fs::remove_file(dir.path().join("asbackup.manifest.json")).unwrap();
+    run(asrestore(), "--validate -d {}", dir.path()).expect(0);
+    run(asrestore(), "--validate -d {} --require-manifest", dir.path()).expect(4);
+    restore(&server, "--require-manifest", dir.path()).expect(4).says(&["has no manifest"]);
+}
