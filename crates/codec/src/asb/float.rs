@@ -54,6 +54,13 @@ struct Decimal {
     exponent: i32,
 }
 
+/// On which side of the point a digit is.
+#[derive(Clone, Copy)]
+enum Place {
+    Whole,
+    Fraction,
+}
+
 impl Decimal {
     /// Takes a number apart. Appends its sign, and the whole text if it has no digits.
     fn of(out: &mut Vec<u8>, value: f64) -> Option<Self> {
@@ -74,20 +81,36 @@ impl Decimal {
 
     /// Reads `ddd.ddd` with or without `e` and an exponent.
     fn parse(text: &str) -> Self {
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let mut decimal = Self { digits: [0; MAX_DIGITS], count: 0, exponent: exponent.parse().unwrap_or(0) };
-        let digits = || whole.bytes().chain(fraction.bytes());
-        let significant = digits().skip_while(|digit| *digit == b'0');
-        for (place, digit) in decimal.digits.iter_mut().zip(significant) {
-            *place = digit;
-            decimal.count += 1;
+        let mut decimal = Self { digits: [0; MAX_DIGITS], count: 0, exponent: -1 };
+        let mut place = Place::Whole;
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'.' => place = Place::Fraction,
+                b'e' => {
+                    let exponent = text.get(at + 1..).and_then(|text| text.parse::<i32>().ok());
+                    decimal.exponent += exponent.unwrap_or_default();
+                    break;
+                }
+                digit => decimal.push(digit, place),
+            }
         }
-        let leading_zeros = digits().take_while(|digit| *digit == b'0').count();
-        decimal.exponent += signed(whole.len()) - signed(leading_zeros) - 1;
         let trailing_zeros = decimal.digits().iter().rev().take_while(|digit| **digit == b'0').count();
         decimal.count -= trailing_zeros;
         decimal
+    }
+
+    /// Adds a digit. The exponent is that of the first digit that isn't 0.
+    fn push(&mut self, digit: u8, place: Place) {
+        let is_leading_zero = self.count == 0 && digit == b'0';
+        match (place, is_leading_zero) {
+            (Place::Whole, false) => self.exponent += 1,
+            (Place::Fraction, true) => self.exponent -= 1,
+            _ => {}
+        }
+        if let (false, Some(free)) = (is_leading_zero, self.digits.get_mut(self.count)) {
+            *free = digit;
+            self.count += 1;
+        }
     }
 
     fn digits(&self) -> &[u8] {
@@ -131,11 +154,6 @@ impl Decimal {
         }
         out.extend_from_slice(itoa::Buffer::new().format(self.exponent.unsigned_abs()).as_bytes());
     }
-}
-
-/// Returns the length of a part of a number's text: a few hundred at most.
-fn signed(length: usize) -> i32 {
-    i32::try_from(length).unwrap_or(i32::MAX)
 }
 
 fn non_finite(value: f64) -> &'static [u8] {
