@@ -78,24 +78,13 @@ impl Cluster {
     /// The index may have been created when this is dropped.
     pub async fn create_index(&self, index: &SecondaryIndex) -> Result<IndexCreation, Error> {
         let command = create_command(index, self.build())?;
-        // The server says `ok` to a definition that is there already, and older ones call it a conflict.
-        for known in self.indexes(&index.namespace).await? {
-            match known {
-                ServerIndex::Secondary(known) if known.name == index.name => {
-                    let same = known == *index;
-                    return Ok(if same { IndexCreation::Same } else { IndexCreation::Conflict });
-                }
-                ServerIndex::Set { name, .. } if name == index.name => return Ok(IndexCreation::Conflict),
-                _ => {}
-            }
-        }
-        match self.command(command).await {
-            Ok(_) => Ok(IndexCreation::Created),
-            Err(error) if error.kind() == ErrorKind::Server(ResultCode::INDEX_EXISTS) => {
-                Ok(IndexCreation::Conflict)
-            }
-            Err(error) => Err(error),
-        }
+        self.create_unless_listed(&index.namespace, command, |known| match known {
+            ServerIndex::Secondary(known) if known == index => Some(IndexCreation::Same),
+            ServerIndex::Secondary(known) if known.name == index.name => Some(IndexCreation::Conflict),
+            ServerIndex::Set { name, .. } if *name == index.name => Some(IndexCreation::Conflict),
+            _ => None,
+        })
+        .await
     }
 
     /// Drops an index of whatever kind, and waits until no node lists it. One that isn't there counts as dropped.
@@ -135,14 +124,27 @@ impl Cluster {
         set: &[u8],
     ) -> Result<IndexCreation, Error> {
         let command = create_set_command(namespace, name, set)?;
-        for known in self.indexes(namespace).await? {
-            match known {
-                ServerIndex::Set { name: known, set: of, .. } if known == name => {
-                    return Ok(if of == set { IndexCreation::Same } else { IndexCreation::Conflict });
-                }
-                ServerIndex::Secondary(known) if known.name == name => return Ok(IndexCreation::Conflict),
-                _ => {}
+        self.create_unless_listed(namespace, command, |known| match known {
+            ServerIndex::Set { name: known, set: of, .. } if known == name && of == set => {
+                Some(IndexCreation::Same)
             }
+            ServerIndex::Set { name: known, .. } if known == name => Some(IndexCreation::Conflict),
+            ServerIndex::Secondary(known) if known.name == name => Some(IndexCreation::Conflict),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Sends the command that creates an index, unless `found` says of one that is listed what it means for this one.
+    async fn create_unless_listed(
+        &self,
+        namespace: &[u8],
+        command: Vec<u8>,
+        found: impl Fn(&ServerIndex) -> Option<IndexCreation>,
+    ) -> Result<IndexCreation, Error> {
+        // The server says `ok` to a definition that is there already, and older ones call it a conflict.
+        if let Some(creation) = self.indexes(namespace).await?.iter().find_map(found) {
+            return Ok(creation);
         }
         match self.command(command).await {
             Ok(_) => Ok(IndexCreation::Created),
