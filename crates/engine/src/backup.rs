@@ -19,7 +19,7 @@ use crate::{
     pipeline::{Queue, Tasks},
     plan::{BackupPlan, plan_backup},
     report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
-    sink::file::{self, FileSet},
+    sink::{file_set::FileSet, writer},
     source::scan,
 };
 
@@ -196,9 +196,9 @@ async fn copy_records(
         tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
     }
     drop(sender); // The readers hold the rest: the queue ends with the last of them.
-    for writer in 0..config.writers.count() {
+    for number in 0..config.writers.count() {
         let (files, receiver, spare, job) = (Arc::clone(files), receiver.clone(), spare.clone(), job.clone());
-        tasks.spawn_blocking(move || file::run(writer, &files, &receiver, &spare, &job));
+        tasks.spawn_blocking(move || writer::run(number, &files, &receiver, &spare, &job));
     }
     drop(receiver);
     tasks.join().await?;

@@ -14,7 +14,9 @@ use super::{
     hash::{HASH, hash},
     options::fingerprint,
 };
-use crate::{Error, ErrorKind, config::BackupConfig, job::JobContext, naming, report, sink::file::FileSet};
+use crate::{
+    Error, ErrorKind, config::BackupConfig, job::JobContext, naming, report, sink::file_set::FileSet,
+};
 
 /// All that a manifest says beside its files.
 #[derive(Debug)]

@@ -2,7 +2,9 @@
 
 pub(crate) mod cluster;
 pub(crate) mod file;
+pub(crate) mod file_set;
 pub(crate) mod metadata;
 pub(crate) mod refusal;
 mod set_index;
 mod write;
+pub(crate) mod writer;

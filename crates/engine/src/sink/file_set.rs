@@ -1,0 +1,155 @@
+//! The files that a backup consists of: their numbers and names, and what becomes of them when it ends.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use asbackup_codec::asb::{FileOrder, Version};
+use asbackup_storage::Local;
+
+use super::file::BackupFile;
+use crate::{
+    Error, ErrorKind, config::ByteSize, job::JobContext, manifest::ListedFile, naming, progress::Counter,
+};
+
+/// What all writers of a backup share.
+#[derive(Debug)]
+pub(crate) struct FileSet {
+    target: Local,
+    namespace: String,
+    limit: Option<ByteSize>,
+    first_number: u64,
+    next_number: AtomicU64,
+    complete: Mutex<Complete>,
+}
+
+/// What has its final name.
+#[derive(Debug, Default)]
+struct Complete {
+    files: Vec<ListedFile>,
+    documents: Vec<String>,
+}
+
+impl FileSet {
+    pub(crate) fn new(target: Local, namespace: String, limit: Option<ByteSize>, first_number: u64) -> Self {
+        let next_number = AtomicU64::new(first_number);
+        Self { target, namespace, limit, first_number, next_number, complete: Mutex::default() }
+    }
+
+    /// Starts the file for indexes and UDFs.
+    pub(crate) fn metadata_file(&self, version: Version) -> Result<BackupFile, Error> {
+        self.create(version, |number| naming::metadata_file(&self.namespace, number))
+    }
+
+    pub(crate) fn record_file(&self, writer: usize) -> Result<BackupFile, Error> {
+        self.create(Version::V31, |number| naming::record_file(writer, &self.namespace, number))
+    }
+
+    fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
+        let number = self.take_number();
+        let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
+        BackupFile::create(&self.target, name(number), (version, self.namespace.as_bytes(), order))
+    }
+
+    /// Returns a number that no file has.
+    pub(crate) fn take_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Relaxed)
+    }
+
+    /// Gives a file its name.
+    pub(crate) fn complete(&self, file: BackupFile, job: &JobContext) -> Result<(), Error> {
+        let listed = file.complete(job)?;
+        self.lock_complete().files.push(listed);
+        Ok(())
+    }
+
+    /// Writes a document that lies beside the data.
+    pub(crate) fn write_document(&self, name: &str, text: &str) -> Result<(), Error> {
+        let mut upload = self.target.upload(name)?;
+        upload.write(text.as_bytes())?;
+        upload.complete()?;
+        self.lock_complete().documents.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
+    pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
+        if self.lock_complete().files.is_empty() {
+            self.complete(self.record_file(0)?, job)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the complete data files in the order of their numbers.
+    pub(crate) fn listed(&self) -> Vec<ListedFile> {
+        let mut files = self.lock_complete().files.clone();
+        files.sort_by_key(|file| naming::number(&file.name));
+        files
+    }
+
+    /// Removes the files that a finished backup replaces. One that stays doesn't spare the others.
+    pub(crate) fn remove(&self, replaced: &[String]) -> Result<(), Error> {
+        // The new manifest's name must be durable before anything that it replaces goes.
+        self.target.sync()?;
+        let mut removed = Ok(());
+        for name in replaced {
+            removed = removed.and(self.target.remove(name).map_err(|error| left_over(name, error)));
+        }
+        removed.and(Ok(self.target.sync()?))
+    }
+
+    /// Undoes what a backup wrote that has failed.
+    pub(crate) fn abandon(&self, job: &JobContext) {
+        let Complete { files, documents } = std::mem::take(&mut *self.lock_complete());
+        for name in files.iter().map(|file| &file.name).chain(&documents) {
+            if let Err(error) = self.target.remove(name) {
+                tracing::warn!(
+                    file = name,
+                    error = &error as &dyn std::error::Error,
+                    "cannot remove a file of a failed backup"
+                );
+            }
+        }
+        let counters = &job.counters;
+        let undone = [&counters.written, &counters.files, &counters.indexes_written, &counters.udfs_written];
+        undone.into_iter().for_each(Counter::reset);
+    }
+
+    fn lock_complete(&self) -> MutexGuard<'_, Complete> {
+        self.complete.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether a file has the size at which the next one is begun.
+    pub(crate) fn is_full(&self, file: &BackupFile) -> bool {
+        self.limit.is_some_and(|limit| file.stored_bytes() >= limit.0)
+    }
+}
+
+fn left_over(name: &str, error: asbackup_storage::Error) -> Error {
+    Error::of(
+        ErrorKind::Storage,
+        "the backup is complete, but a file of the one that it replaces is still there",
+    )
+    .place(|place| place.file = Some(name.to_owned()))
+    .hint("remove that file by hand: tools that know no manifest would restore its records too")
+    .source(error)
+    .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_that_cannot_be_removed_spares_no_other_and_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = Local::directory(directory.path());
+        std::fs::create_dir(directory.path().join("0_test_1.asb")).unwrap();
+        std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
+        let files = FileSet::new(target.clone(), "test".into(), None, 3);
+        let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
+        assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
+        assert!(target.list().unwrap().is_empty());
+    }
+}
