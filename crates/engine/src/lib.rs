@@ -20,6 +20,7 @@
 //! ```
 
 mod backup;
+pub mod blocking;
 mod config;
 mod error;
 mod job;

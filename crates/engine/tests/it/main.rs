@@ -7,6 +7,7 @@
 
 mod awkward;
 mod backup;
+mod blocking;
 mod dialects;
 mod differences;
 mod error_texts;
