@@ -1,7 +1,6 @@
 //! `interop`: what one side writes, the other side reads, and the official Python client works with the test server.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +11,7 @@ use asbackup_testserver::TestServer;
 
 use crate::tools::{Job, Place, Side, Spelling, Tools, records_read, records_written};
 use crate::workspace::Workspace;
-use crate::{awkward, process};
+use crate::{awkward, process, python};
 
 /// Runs both directions in both spellings, then those with awkward data, then the Python client's check.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -31,7 +30,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         }
     }
     awkward::run(&tools)?;
-    python_check(workspace)
+    python::run(workspace)
 }
 
 /// One namespace on its way through a folder.
@@ -76,7 +75,7 @@ impl Exchange<'_> {
 }
 
 pub(crate) fn start() -> Result<TestServer> {
-    Ok(TestServer::builder().namespace(SOURCE).namespace(TARGET).start()?)
+    Ok(TestServer::builder().nodes(NODES).namespace(SOURCE).namespace(TARGET).start()?)
 }
 
 pub(crate) fn now() -> Result<VoidTime> {
@@ -84,15 +83,9 @@ pub(crate) fn now() -> Result<VoidTime> {
     Ok(VoidTime(epoch.elapsed().context("the clock stands before 2010")?.as_secs()))
 }
 
-fn python_check(workspace: &Workspace) -> Result<()> {
-    let python = workspace.python()?;
-    let server = start()?;
-    let script = workspace.path("interop/python/check.py");
-    process::run(Command::new(python).arg(script).arg(server.address().to_string()))
-        .context("the official Python client against the test server")
-}
-
 pub(crate) const SOURCE: &str = "test";
 const TARGET: &str = "copy";
 const RECORDS: u64 = 20_000;
 const STREAMS: u16 = 4;
+/// Enough that partitions lie scattered, and that streams and nodes don't pair up.
+const NODES: usize = 3;

@@ -12,6 +12,7 @@ mod interop;
 mod layers;
 mod measure;
 mod process;
+mod python;
 mod tools;
 mod vectors;
 mod workspace;
