@@ -1,9 +1,10 @@
 //! The command-line tools `asbackup` and `asrestore`: flags in, a job of the engine, a report and an exit code out.
 //!
-//! Flags are in `args`, and `convert` makes the engine's configuration of them. `run` starts the job and waits for it;
+//! Flags are in `args`, `config` adds what a file and the environment say, and `convert` makes the engine's configuration of them. `run` starts the job and waits for it;
 //! `report` and `exit` say how it ended. Environment, terminal and signals are dealt with here and nowhere below.
 
 mod args;
+mod config;
 mod console;
 mod convert;
 mod exit;
@@ -33,7 +34,7 @@ fn main<A: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
     run: impl FnOnce(A) -> exit::Exit,
 ) -> ExitCode {
-    match args::parse(arguments) {
+    match config::parse(arguments, std::env::vars_os()) {
         Ok(args) => run(args),
         Err(answer) => answer.print(),
     }

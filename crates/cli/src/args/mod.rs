@@ -8,7 +8,7 @@ mod selection;
 mod value;
 
 use std::{
-    ffi::OsString,
+    fmt,
     io::{self, Write},
 };
 
@@ -46,30 +46,32 @@ pub(crate) struct Asrestore {
     pub(crate) output: Output,
 }
 
-/// What is said instead of running: help, the version, or what is wrong with the arguments.
+/// What is said instead of running.
 #[derive(Debug)]
-pub(crate) struct Answer(clap::Error);
-
-/// Returns the arguments, whose first is the program's name.
-pub(crate) fn parse<A: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<A, Answer> {
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    if let [_, word] = arguments.as_mut_slice()
-        && word == "help"
-    {
-        *word = "--help".into();
-    }
-    A::try_parse_from(arguments).map_err(Answer)
+pub(crate) enum Answer {
+    /// Help, the version, or what is wrong with the arguments, and where they come from.
+    Clap { error: clap::Error, notes: Vec<String> },
+    /// What was asked for.
+    Text(String),
+    /// What is wrong, a line each.
+    Wrong(Vec<String>),
 }
 
 impl Answer {
     /// Prints it: what was asked for to standard output, what is wrong to standard error.
     pub(crate) fn print(&self) -> Exit {
-        let printed = match self.0.kind() {
+        let printed = match self {
+            Self::Text(text) => write!(io::stdout(), "{text}"),
+            Self::Wrong(lines) => lines.iter().try_for_each(|line| writeln!(io::stderr(), "error: {line}")),
             // Not an error for us, and so not for standard error, which is where clap would print it.
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                write!(io::stdout(), "{}", self.0.render())
+            Self::Clap { error, .. }
+                if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+            {
+                write!(io::stdout(), "{}", error.render())
             }
-            _ => self.0.print(),
+            Self::Clap { error, notes } => error
+                .print()
+                .and_then(|()| notes.iter().try_for_each(|note| writeln!(io::stderr(), "{note}"))),
         };
         // Whoever closed the pipe has read enough.
         printed.ok();
@@ -77,33 +79,56 @@ impl Answer {
     }
 
     fn exit(&self) -> Exit {
-        match self.0.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Exit::Success,
-            _ => Exit::Usage,
+        match self {
+            Self::Text(_) => Exit::Success,
+            Self::Wrong(_) => Exit::Usage,
+            Self::Clap { error, .. } => match error.kind() {
+                ErrorKind::DisplayHelp
+                | ErrorKind::DisplayVersion
+                | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Exit::Success,
+                _ => Exit::Usage,
+            },
+        }
+    }
+}
+
+impl From<clap::Error> for Answer {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap { error, notes: Vec::new() }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clap { error, notes } => write!(f, "{error}{}", notes.join("\n")),
+            Self::Text(text) => f.write_str(text),
+            Self::Wrong(lines) => f.write_str(&lines.join("\n")),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::CommandFactory;
 
     use super::*;
+    use crate::config;
 
     const BACKUP: &str = "asbackup -n test -d out";
     const RESTORE: &str = "asrestore -d in";
 
     fn parse_line<A: Parser>(line: &str) -> Result<A, Answer> {
-        parse(line.split(' ').map(OsString::from))
+        config::parse(line.split(' ').map(OsString::from), [])
     }
 
     /// Checks that a line is refused with exit code 2, and that all of `words` are in the message.
     #[track_caller]
     fn check_refused<A: Parser + std::fmt::Debug>(line: &str, words: &[&str]) {
         let answer = parse_line::<A>(line).expect_err(line);
-        let message = answer.0.to_string();
+        let message = answer.to_string();
         assert_eq!(answer.exit().code(), 2, "{line}: {message}");
         for word in words {
             assert!(message.contains(word), "{line}: {word:?} isn't in {message}");
@@ -193,7 +218,7 @@ mod tests {
             assert_eq!(answer.exit(), Exit::Success, "{line}");
         }
         let version = parse_line::<Asrestore>("asrestore --version").unwrap_err();
-        assert_eq!(version.0.to_string(), concat!("asrestore ", env!("CARGO_PKG_VERSION"), "\n"));
+        assert_eq!(version.to_string(), concat!("asrestore ", env!("CARGO_PKG_VERSION"), "\n"));
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! The environment as a layer: `ASBACKUP_PARALLEL` is `--parallel`.
+
+use std::ffi::OsString;
+
+use super::{
+    flags::{CONFIG, Flag, PREFIX, Takes, suggestion, variable},
+    setting::{Finding, Given, Origin, Setting},
+};
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    /// The file that `ASBACKUP_CONFIG` names.
+    pub(super) file: Option<String>,
+    pub(super) settings: Vec<Setting>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Reads the variables that begin with the prefix. Those of the other tool's flags are left alone, since both may run in
+/// one environment; all others are findings. An empty one counts as not set.
+pub(super) fn read(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &[Flag],
+    foreign: &[Flag],
+) -> Environment {
+    let mut environment = Environment::default();
+    for (name, value) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let origin = Origin::Variable(name.to_owned());
+        let Ok(value) = value.into_string() else {
+            environment.findings.push(Finding { origin, message: "isn't UTF-8".to_owned() });
+            continue;
+        };
+        if name == variable(CONFIG) {
+            environment.file = Some(value).filter(|path| !path.is_empty());
+            continue;
+        }
+        match setting(name, &value, flags, foreign) {
+            Ok(given) => environment.settings.extend(given.map(|(flag, given)| Setting {
+                flag: flag.clone(),
+                given,
+                origin,
+            })),
+            Err(message) => environment.findings.push(Finding { origin, message }),
+        }
+    }
+    environment
+}
+
+fn setting<'a>(
+    name: &str,
+    value: &str,
+    flags: &'a [Flag],
+    foreign: &[Flag],
+) -> Result<Option<(&'a Flag, Given)>, String> {
+    let Some(flag) = flags.iter().find(|flag| flag.variable() == name) else {
+        let is_foreign = foreign.iter().any(|flag| flag.variable() == name);
+        return if is_foreign { Ok(None) } else { Err(unknown(name, flags)) };
+    };
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let given = match (flag.takes, value) {
+        (Takes::Nothing | Takes::ValueOrNothing, "true") => Given::On,
+        (Takes::Nothing | Takes::ValueOrNothing, "false") => Given::Off,
+        (Takes::Nothing, _) => return Err("must be true or false".to_owned()),
+        _ => Given::Values(vec![value.to_owned()]),
+    };
+    Ok(Some((flag, given)))
+}
+
+fn unknown(name: &str, flags: &[Flag]) -> String {
+    let names: Vec<String> = flags.iter().map(Flag::variable).collect();
+    match suggestion(name, names.iter().map(String::as_str)) {
+        Some(meant) => format!("no flag has this variable; is {meant} meant?"),
+        None => "no flag has this variable".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{backup_command, flags::flags, restore_command};
+
+    fn read_one(name: &str, value: &str) -> Environment {
+        let variables = [(name.into(), value.into())];
+        read(variables, &flags(&backup_command()), &flags(&restore_command()))
+    }
+
+    #[track_caller]
+    fn check(name: &str, value: &str, expected: Option<Given>) {
+        let environment = read_one(name, value);
+        assert_eq!(environment.findings, []);
+        assert_eq!(environment.settings.first().map(|setting| setting.given.clone()), expected);
+    }
+
+    #[test]
+    fn variables_are_flags() {
+        check("ASBACKUP_FILE_LIMIT", "7", Some(Given::Values(vec!["7".to_owned()])));
+        check("ASBACKUP_COMPACT", "true", Some(Given::On));
+        check("ASBACKUP_COMPACT", "false", Some(Given::Off));
+        check("ASBACKUP_FILE_LIMIT", "", None);
+        check("ASBACKUP_INPUT_FILE", "of-asrestore", None);
+        check("HOME", "/", None);
+        assert_eq!(read_one("ASBACKUP_CONFIG", "c.yaml").file.as_deref(), Some("c.yaml"));
+    }
+
+    #[test]
+    fn what_isnt_understood_is_a_finding() {
+        for (name, value, words) in [
+            ("ASBACKUP_COMPACT", "yes", "ASBACKUP_COMPACT: must be true or false"),
+            ("ASBACKUP_PARALEL", "1", "is ASBACKUP_PARALLEL meant?"),
+            ("ASBACKUP_ZZZ", "1", "ASBACKUP_ZZZ: no flag has this variable"),
+        ] {
+            let findings = read_one(name, value).findings;
+            assert!(findings[0].to_string().contains(words), "{}", findings[0]);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn value_that_isnt_utf_8_is_a_finding() {
+        use std::os::unix::ffi::OsStringExt;
+        let value = OsString::from_vec(vec![0xff]);
+        let read = read([("ASBACKUP_NAMESPACE".into(), value)], &flags(&backup_command()), &[]);
+        assert_eq!(read.findings[0].to_string(), "ASBACKUP_NAMESPACE: isn't UTF-8");
+    }
+}
