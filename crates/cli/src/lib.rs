@@ -20,12 +20,14 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
-/// Runs `asbackup` with these arguments, the program's name first, and returns its exit code.
+/// Runs `asbackup` with these arguments, the program's name first, and returns its exit code. Variables of the process and
+/// a file give flags too.
 pub fn asbackup(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     main::<args::Asbackup>(arguments, run::backup)
 }
 
-/// Runs `asrestore` with these arguments, the program's name first, and returns its exit code.
+/// Runs `asrestore` with these arguments, the program's name first, and returns its exit code. Variables of the process and
+/// a file give flags too.
 pub fn asrestore(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     main::<args::Asrestore>(arguments, run::restore)
 }

@@ -57,7 +57,7 @@ pub(super) fn is_ours(arguments: &[OsString]) -> bool {
 /// What is wrong with the arguments.
 pub(super) fn run(
     command: Command,
-    foreign: Command,
+    tools: &[Command; 2],
     mut arguments: Vec<OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Answer, Answer> {
@@ -67,11 +67,11 @@ pub(super) fn run(
         && !arguments.iter().skip(3).any(|word| word == "--help" || word == "-Z")
     {
         arguments.drain(1..3);
-        return show::show(&Layers::read(command, &foreign, arguments, variables)?);
+        return show::show(&Layers::read(command, tools, arguments, variables)?);
     }
     let matches = command.clone().try_get_matches_from(arguments)?;
     Ok(match matches.subcommand() {
-        Some((SETTINGS, matches)) => check::check(&[command, foreign], &file(matches)),
+        Some((SETTINGS, matches)) => check::check(tools, &file(matches)),
         Some((COMPLETIONS, matches)) => Answer::Text(completions(command, matches)),
         _ => Answer::Text(man(command)),
     })

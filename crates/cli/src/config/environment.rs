@@ -55,7 +55,7 @@ fn setting<'a>(
 ) -> Result<Option<(&'a Flag, Given)>, String> {
     let Some(flag) = flags.iter().find(|flag| flag.variable() == name) else {
         let is_foreign = foreign.iter().any(|flag| flag.variable() == name);
-        return if is_foreign { Ok(None) } else { Err(unknown(name, flags)) };
+        return if is_foreign { Ok(None) } else { Err(unknown(name, flags.iter().chain(foreign))) };
     };
     if value.is_empty() {
         return Ok(None);
@@ -69,8 +69,8 @@ fn setting<'a>(
     Ok(Some((flag, given)))
 }
 
-fn unknown(name: &str, flags: &[Flag]) -> String {
-    let names: Vec<String> = flags.iter().map(Flag::variable).collect();
+fn unknown<'a>(name: &str, flags: impl Iterator<Item = &'a Flag>) -> String {
+    let names: Vec<String> = flags.map(Flag::variable).collect();
     match suggestion(name, names.iter().map(String::as_str)) {
         Some(meant) => format!("no flag has this variable; is {meant} meant?"),
         None => "no flag has this variable".to_owned(),

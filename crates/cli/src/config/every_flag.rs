@@ -21,9 +21,10 @@ const CANDIDATES: [&str; 8] = ["7", "1.5", "name", "a,b", "true", "2020-01-01", 
 #[test]
 fn every_flag_is_a_key_and_a_variable() {
     let directory = TempDir::new().unwrap();
-    for (command, foreign) in [(backup_command(), restore_command()), (restore_command(), backup_command())] {
-        for flag in flags(&command) {
-            let value = sample(&command, &flag);
+    let tools = [backup_command(), restore_command()];
+    for command in &tools {
+        for flag in flags(command) {
+            let value = sample(command, &flag);
             let line = match &value {
                 Some(value) => format!("--{}={value}", flag.long),
                 None => format!("--{}", flag.long),
@@ -36,7 +37,7 @@ fn every_flag_is_a_key_and_a_variable() {
                 let arguments =
                     [&[command.get_name().to_owned()], arguments].concat().into_iter().map(Into::into);
                 let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
-                raw(&Layers::read(command.clone(), &foreign, arguments, variables).unwrap())
+                raw(&Layers::read(command.clone(), &tools, arguments, variables).unwrap())
             };
             let expected = read(&[line], &[]);
             assert_eq!(read(&[file], &[]), expected, "{}: by key", flag.long);

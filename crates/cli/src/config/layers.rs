@@ -31,18 +31,18 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Reads all layers for `command`. `foreign` is the other tool, whose keys and variables are left alone.
+    /// Reads all layers for `command`. Keys and variables that only others of the `tools` have are left alone.
     ///
     /// # Errors
     ///
     /// All that is wrong with the file and the environment; help and the version, if they are asked for.
     pub(super) fn read(
         command: Command,
-        foreign: &Command,
+        tools: &[Command; 2],
         arguments: impl IntoIterator<Item = OsString>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Answer> {
-        let (own, foreign) = (flags(&command), flags(foreign));
+        let (own, foreign) = (flags(&command), tools.each_ref().map(flags).concat());
         let line = Line::read(&command, &own, arguments).map_err(Answer::from)?;
         if let Some(long) = line.contradiction(&own) {
             return Err(Answer::Wrong(vec![format!(

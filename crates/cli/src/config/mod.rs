@@ -41,26 +41,22 @@ pub(crate) fn parse<A: Parser>(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<A, Answer> {
-    let (command, foreign) = commands::<A>();
+    let tools = [backup_command(), restore_command()];
+    let tool = A::command();
+    let is_tool = tools.iter().any(|known| known.get_name() == tool.get_name());
+    let command = if is_tool { with_configuration(tool) } else { with_file(tool) };
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     if let [_, word] = arguments.as_mut_slice()
         && word == "help"
     {
         *word = "--help".into();
     }
-    if commands::is_ours(&arguments) {
-        return Err(commands::run(command, foreign, arguments, variables).unwrap_or_else(|answer| answer));
+    if is_tool && commands::is_ours(&arguments) {
+        return Err(commands::run(command, &tools, arguments, variables).unwrap_or_else(|answer| answer));
     }
-    let layers = Layers::read(command, &foreign, arguments, variables)?;
+    let layers = Layers::read(command, &tools, arguments, variables)?;
     let matches = layers.matches()?;
     A::from_arg_matches(&matches).map_err(|error| layers.explain(error))
-}
-
-/// Returns the command of a tool and that of the other one.
-fn commands<A: Parser>() -> (Command, Command) {
-    let command = with_configuration(A::command());
-    let foreign = if command.get_name() == "asrestore" { backup_command() } else { restore_command() };
-    (command, foreign)
 }
 
 /// Returns `asbackup` as clap knows it.
@@ -73,12 +69,17 @@ fn restore_command() -> Command {
     with_configuration(Asrestore::command())
 }
 
+/// Adds all that this module deals with to a tool.
 fn with_configuration(command: Command) -> Command {
+    commands::add(compat::with_aliases(with_file(command)))
+}
+
+fn with_file(command: Command) -> Command {
     let file = Arg::new(CONFIG)
         .long(CONFIG)
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help_heading("Configuration")
         .help("YAML file with values of flags; the environment and the flags themselves go before it");
-    commands::add(compat::with_aliases(command).arg(file))
+    command.arg(file)
 }

@@ -197,7 +197,7 @@ fn with_password(line: &[&str], variables: &[(&str, &str)]) -> Result<Layers, An
     let password = Arg::new("test-password").long("test-password").value_parser(digits);
     let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
     let line = line.iter().map(OsString::from);
-    Layers::read(backup_command().arg(password), &restore_command(), line, variables)
+    Layers::read(backup_command().arg(password), &[backup_command(), restore_command()], line, variables)
 }
 
 #[test]
@@ -225,4 +225,20 @@ fn completions_and_man_pages_know_all_flags() {
     assert!(case.backup("asbackup completions tcsh", &[]).unwrap_err().contains("bash"));
     let page = case.restore("asrestore man").unwrap_err();
     assert!(page.starts_with(".ie") && page.contains("index\\-conflict"), "{page}");
+}
+
+#[test]
+fn command_beside_the_tools_takes_what_it_has_of_the_layers() {
+    #[derive(Debug, Parser)]
+    #[command(name = "asbackup look")]
+    struct Look {
+        path: PathBuf,
+        #[arg(long, help_heading = "Output")]
+        quiet: bool,
+    }
+
+    let case = Case::new("app: {quiet: true, verbose: true}\nbackup: {namespace: n}\n");
+    let variables = case.variables(&[("ASBACKUP_CONFIG", "FILE"), ("ASBACKUP_PARALLEL", "3")]);
+    let look: Look = parse(case.line("asbackup config"), variables).unwrap();
+    assert!(look.quiet && look.path.to_str() == Some("config"));
 }
