@@ -31,23 +31,8 @@ pub(super) fn means_unset(key: &str, text: &str) -> bool {
     text == "0" && ZERO_IS_UNSET.contains(&key)
 }
 
-/// Keys whose 0 says: as many as there are, no limit, or none.
-const ZERO_IS_UNSET: [&str; 14] = [
-    "cluster.client-idle-timeout",
-    "backup.max-records",
-    "backup.records-per-second",
-    "backup.bandwidth",
-    "backup.total-timeout",
-    "restore.parallel",
-    "restore.records-per-second",
-    "restore.bandwidth",
-    "restore.warm-up",
-    "secret-agent.port",
-    "aws.s3.upload-concurrency",
-    "aws.s3.max-conns-per-host",
-    "gcp.storage.max-conns-per-host",
-    "azure.blob.max-conns-per-host",
-];
+/// Keys whose 0 says: as many as there are CPUs, or the usual one. Their flags take no 0.
+const ZERO_IS_UNSET: [&str; 2] = ["restore.parallel", "secret-agent.port"];
 
 /// absctl's keys that had no flag when this was written, with its defaults. A flag with the same key comes first.
 pub(super) const KEYS: [(&str, &str); 120] = [

@@ -55,8 +55,8 @@ const GONE: [(&str, &str, &str); 17] = [
     ("", "--tls-cipher-suite", "the cipher suites can't be chosen"),
 ];
 
-/// Letters of the C tools' asrestore that are another flag here, as in absctl.
-const CHANGED: [(&str, &str, &str); 4] = [
+/// Spellings of the C tools' asrestore that are another flag here, as in absctl.
+const CHANGED: [(&str, &str, &str); 5] = [
     ("-w", "parallel", "-w is --parallel; --wait of the C tools isn't needed: asrestore always waits"),
     (
         "-L",
@@ -67,6 +67,11 @@ const CHANGED: [(&str, &str, &str); 4] = [
         "-N",
         "bandwidth",
         "-N is --bandwidth; the second part of --nice of the C tools is --records-per-second",
+    ),
+    (
+        "--nice",
+        "bandwidth",
+        "the two parts of --nice of the C tools are --bandwidth and --records-per-second",
     ),
     ("-T", "info-timeout", "-T is --info-timeout, in ms"),
 ];

@@ -21,6 +21,8 @@ pub(super) struct Flag {
     pub(super) takes: Takes,
     /// What separates values of a list.
     pub(super) delimiter: Option<char>,
+    /// What it is if nothing is given.
+    pub(super) default: Vec<String>,
     pub(super) secrecy: Secrecy,
 }
 
@@ -110,6 +112,7 @@ fn flag(arg: &Arg, own_section: &str) -> Option<Flag> {
         key: key(long, arg.get_help_heading().unwrap_or_default(), own_section),
         takes,
         delimiter: arg.get_value_delimiter(),
+        default: arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect(),
         secrecy: if is_secret(long) { Secrecy::Secret } else { Secrecy::Open },
     })
 }
@@ -133,11 +136,14 @@ fn key(long: &str, heading: &str, own_section: &str) -> String {
 }
 
 /// Flags whose key follows from no rule. Source of all keys: docs/cli.md, "Configuration file".
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 11] = [
     ("host", SEEDS),
     ("user", "cluster.user"),
     ("password", "cluster.password"),
     ("auth", "cluster.auth"),
+    ("client-timeout", "cluster.client-timeout"),
+    ("client-idle-timeout", "cluster.client-idle-timeout"),
+    ("client-login-timeout", "cluster.client-login-timeout"),
     ("compress", "compression.compress"),
     ("compression-level", "compression.level"),
     ("encrypt", "encryption.encrypt"),
@@ -201,6 +207,7 @@ mod tests {
         for (long, heading, expected) in [
             ("host", "Connection", "cluster.seeds"),
             ("port", "Connection", "cluster.port"),
+            ("client-login-timeout", "Login", "cluster.client-login-timeout"),
             ("tls-cafile", "TLS", "cluster.tls.cafile"),
             ("log-level", "Output", "app.log-level"),
             ("parallel", "Backup", "backup.parallel"),
@@ -239,7 +246,15 @@ mod tests {
     fn references_to_secrets_are_printed_and_secrets_are_not() {
         let long = "password".to_owned();
         let (takes, secrecy) = (Takes::Value, Secrecy::Secret);
-        let flag = Flag { id: long.clone(), key: long.clone(), long, takes, delimiter: None, secrecy };
+        let flag = Flag {
+            id: long.clone(),
+            key: long.clone(),
+            long,
+            takes,
+            delimiter: None,
+            default: Vec::new(),
+            secrecy,
+        };
         assert_eq!(flag.printable("file:/run/secret"), "file:/run/secret");
         assert_eq!(flag.printable("hunter2"), MASK);
         assert_eq!(flag.printable("b64:aHVudGVyMg=="), MASK);

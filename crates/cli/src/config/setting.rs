@@ -38,9 +38,13 @@ pub(super) struct Finding {
 }
 
 impl Setting {
-    /// Returns the arguments that say the same.
+    /// Returns the arguments that say the same. What is the default anyway needs none: as an argument it could conflict with
+    /// others, while absctl's files spell out every default.
     pub(super) fn arguments(&self) -> Vec<String> {
         let long = &self.flag.long;
+        if !self.values().is_empty() && self.values() == self.flag.default {
+            return Vec::new();
+        }
         match (&self.given, self.flag.delimiter) {
             (Given::Off, _) => Vec::new(),
             (Given::On, _) => vec![format!("--{long}")],

@@ -1,6 +1,6 @@
 //! `config show`: the value of each flag, and where it comes from, as YAML that can be a file again.
 
-use clap::{Arg, error::ErrorKind};
+use clap::error::ErrorKind;
 
 use super::{
     flags::{Flag, Takes},
@@ -50,13 +50,10 @@ fn effective(layers: &Layers, flag: &Flag) -> (String, String) {
     if let Some(setting) = layers.settings.iter().find(|setting| setting.flag.id == flag.id) {
         return (yaml(flag, &setting.given), setting.origin.to_string());
     }
-    let arg = layers.command.get_arguments().find(|arg| *arg.get_id() == flag.id);
-    let defaults = arg.map(Arg::get_default_values).unwrap_or_default();
-    let defaults: Vec<String> = defaults.iter().map(|value| value.to_string_lossy().into_owned()).collect();
-    match (flag.takes, defaults.is_empty()) {
+    match (flag.takes, flag.default.is_empty()) {
         (Takes::Nothing, _) => (yaml(flag, &Given::Off), "default".to_owned()),
         (_, true) => (yaml(flag, &Given::Off), "not set".to_owned()),
-        (_, false) => (yaml(flag, &Given::Values(defaults)), "default".to_owned()),
+        (_, false) => (yaml(flag, &Given::Values(flag.default.clone())), "default".to_owned()),
     }
 }
 

@@ -242,3 +242,28 @@ fn command_beside_the_tools_takes_what_it_has_of_the_layers() {
     let look: Look = parse(case.line("asbackup config"), variables).unwrap();
     assert!(look.quiet && look.path.to_str() == Some("config"));
 }
+
+#[test]
+fn defaults_of_a_file_conflict_with_nothing() {
+    #[derive(Debug, Parser)]
+    #[command(name = "asbackup look")]
+    struct Look {
+        #[arg(long)]
+        estimate: bool,
+        #[arg(long, default_value_t = 10, requires = "estimate")]
+        samples: u32,
+        #[arg(long = "continue", conflicts_with = "estimate")]
+        go_on: Option<Option<String>>,
+    }
+
+    let with_file = |text: &str, variables: &[(&str, &str)]| -> Result<Look, Answer> {
+        let case = Case::new(text);
+        parse(case.line("look --config FILE"), case.variables(variables))
+    };
+    assert_eq!(with_file("backup: {samples: 10}", &[]).unwrap().samples, 10);
+    assert!(with_file("backup: {samples: 11}", &[]).is_err());
+    let over = with_file("backup: {samples: 11, continue: true}", &[("ASBACKUP_SAMPLES", "10")]).unwrap();
+    assert_eq!((over.samples, over.go_on, over.estimate), (10, Some(None), false));
+    let named = with_file("backup: {continue: x}", &[]).unwrap();
+    assert_eq!(named.go_on, Some(Some("x".to_owned())));
+}
