@@ -2,17 +2,24 @@
 
 use std::ops::AddAssign;
 
-use crate::{PartitionId, PartitionSet, VoidTime};
+use crate::{Digest, PartitionId, PartitionSet, VoidTime};
 
-/// A buffer of whole entries in a file format, on its way from a cluster to storage.
+/// A buffer of whole entries in a file format, on its way from a cluster to storage, and how far its stream is with it.
 #[derive(Debug, Default)]
 pub struct Block {
     /// The encoded entries.
     pub bytes: Vec<u8>,
     /// How many records they are.
     pub records: u64,
+    /// Records that were read with them and left out.
+    pub skipped: u64,
     /// The partitions that they belong to.
     pub partitions: PartitionSet,
+    /// The last record of each partition that any were read of: all of that partition up to it lie in this block or
+    /// in earlier ones of its stream.
+    pub cursors: Vec<Digest>,
+    /// Partitions that the server has reported done; their records lie in this block or in earlier ones of its stream.
+    pub done: PartitionSet,
     /// Values among them that the format can't say in full.
     pub inexact: Inexact,
 }
@@ -22,7 +29,10 @@ impl Block {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.records = 0;
+        self.skipped = 0;
         self.partitions = PartitionSet::EMPTY;
+        self.cursors.clear();
+        self.done = PartitionSet::EMPTY;
         self.inexact = Inexact::default();
     }
 }

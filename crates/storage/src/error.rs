@@ -37,6 +37,10 @@ pub enum Action {
     Complete,
     /// Removing a file.
     Remove,
+    /// Going on with a file that an earlier run left.
+    Reopen,
+    /// Locking a directory.
+    Lock,
 }
 
 impl std::fmt::Display for Action {
@@ -48,6 +52,8 @@ impl std::fmt::Display for Action {
             Self::Write => "write",
             Self::Complete => "complete",
             Self::Remove => "remove",
+            Self::Reopen => "go on with",
+            Self::Lock => "lock",
         })
     }
 }

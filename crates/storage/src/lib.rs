@@ -7,4 +7,4 @@ mod error;
 mod local;
 
 pub use error::{Action, Error};
-pub use local::{Local, StoredFile, Upload};
+pub use local::{Local, Lock, StoredFile, Upload};

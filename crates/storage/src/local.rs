@@ -1,5 +1,7 @@
 //! A directory, or a single file, on a local disk.
 
+mod durable;
+
 use std::{
     ffi::OsString,
     fs::{self, File},
@@ -8,6 +10,8 @@ use std::{
 };
 
 use crate::{Action, Error};
+
+pub use durable::Lock;
 
 /// Ending of a file that isn't whole yet. Older tools look only at names that end in `.asb` or `.asbx`.
 const PART: &str = ".part";
@@ -95,11 +99,9 @@ impl Local {
     /// If the file can't be created.
     pub fn upload(&self, name: &str) -> Result<Upload, Error> {
         let path = self.path_of(name);
-        let mut part = OsString::from(&path);
-        part.push(PART);
-        let part = PathBuf::from(part);
+        let part = part_of(&path);
         let file = File::create(&part).map_err(Error::new(Action::Create, &part))?;
-        Ok(Upload { file, part, path, bytes: 0, renamed: false })
+        Ok(Upload { file, part, path, bytes: 0, stays: false })
     }
 
     /// Removes a file; one that isn't there is no error.
@@ -163,14 +165,15 @@ impl Local {
     }
 }
 
-/// A file that is being written. Dropping it before it is complete removes what was written.
+/// A file that is being written. Dropping it before it is complete or settled removes what was written.
 #[derive(Debug)]
 pub struct Upload {
     file: File,
     part: PathBuf,
     path: PathBuf,
     bytes: u64,
-    renamed: bool,
+    /// Whether what was written stays when this is dropped.
+    stays: bool,
 }
 
 impl Upload {
@@ -193,20 +196,20 @@ impl Upload {
     /// Makes the bytes durable and gives the file its name.
     ///
     /// # Errors
-    /// If either fails; the file is removed then.
+    /// If either fails; the file is removed then, unless it was settled before.
     pub fn complete(mut self) -> Result<(), Error> {
         self.file
             .sync_data()
             .and_then(|()| fs::rename(&self.part, &self.path))
             .map_err(Error::new(Action::Complete, &self.path))?;
-        self.renamed = true;
+        self.stays = true;
         Ok(())
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.renamed {
+        if !self.stays {
             // The error that led here is the one to report; a `.part` file that stays is never taken for a backup.
             let _ = remove_if_there(&self.part);
         }
@@ -218,6 +221,13 @@ fn remove_if_there(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(Error::new(Action::Remove, path)),
     }
+}
+
+/// Returns the path of a file as long as it isn't complete.
+fn part_of(path: &Path) -> PathBuf {
+    let mut part = OsString::from(path);
+    part.push(PART);
+    PathBuf::from(part)
 }
 
 /// Returns the directory that a file lies in.
