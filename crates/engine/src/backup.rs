@@ -12,6 +12,7 @@ use asbackup_storage::Local;
 
 use crate::{
     Error, blocking,
+    checkpoint::{Advance, Checkpoint, Metadata, Start},
     config::{BackupConfig, EntryClass},
     job::{JobContext, Outcome},
     manifest::{ClusterFacts, Publication, SetIndex, publish},
@@ -19,7 +20,7 @@ use crate::{
     pipeline::{Queue, Tasks},
     plan::{BackupPlan, plan_backup},
     report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
-    sink::{file_set::FileSet, writer},
+    sink::{file::BackupFile, file_set::FileSet, writer::Writer},
     source::scan,
 };
 
@@ -31,10 +32,20 @@ pub(crate) async fn run(
     started: SystemTime,
     job: JobContext,
 ) -> Outcome<BackupReport> {
-    let mut warnings = Vec::new();
-    let result = copy(&cluster, &config, &target, started, &mut warnings, &job).await;
-    let report = report(&config, &target, started, warnings, &job, result.is_ok());
+    let mut notes = Notes::default();
+    let result = copy(&cluster, &config, &target, started, &mut notes, &job).await;
+    let report = report(&config, &target, started, notes, &job, result.is_ok());
     Outcome { report: Some(Arc::new(report)), result }
+}
+
+/// What the report says beside the counters.
+#[derive(Debug, Default)]
+struct Notes {
+    warnings: Vec<String>,
+    /// Whether the manifest is in place.
+    is_published: bool,
+    /// The state that a failed run leaves.
+    state_file: Option<String>,
 }
 
 async fn copy(
@@ -42,35 +53,49 @@ async fn copy(
     config: &BackupConfig,
     target: &Local,
     started: SystemTime,
-    warnings: &mut Vec<String>,
+    notes: &mut Notes,
     job: &JobContext,
 ) -> Result<(), Error> {
-    let plan = job.or_cancelled(plan_backup(cluster, config, target)).await??;
-    let files = FileSet::new(target.clone(), config.namespace.clone(), config.file_limit, plan.first_number);
+    let mut plan = job.or_cancelled(plan_backup(cluster, config, target, started)).await??;
+    if let Some(manifest) = plan.start.complete.take() {
+        manifest.count(&job.counters);
+        notes.is_published = true;
+        notes.warnings.push("the backup is complete already: nothing was done".to_owned());
+        return Ok(());
+    }
+    let files = {
+        let Start { place, state, .. } = &plan.start;
+        let checkpoint = Checkpoint::new(config.checkpoint, place.clone(), target.clone(), state.clone());
+        FileSet::new(target.clone(), config.namespace.clone(), config.file_limit, state, checkpoint)
+    };
     let files = Arc::new(files);
-    let published = match copy_all(cluster, config, &plan, &files, warnings, job).await {
+    let published = match copy_all(cluster, config, &plan, &files, &mut notes.warnings, job).await {
         Ok(CopiedAll { partitions, set_indexes }) => {
             let publication = Publication {
                 target: target.clone(),
                 config: config.clone(),
                 cluster: ClusterFacts::of(cluster),
-                started,
+                started: plan.start.state.started.clone(),
+                run_started: started,
                 partitions,
                 set_indexes,
-                replaced: plan.replaced.clone(),
+                replaced: plan.start.state.replaces.clone(),
+                run: plan.start.state.run.clone(),
             };
             let (files, job) = (Arc::clone(&files), job.clone());
             blocking(move || publish(&publication, &files, &job)).await?
         }
         Err(error) => Err(error),
     };
+    notes.is_published = published.is_ok();
     if published.is_err() {
         let job = job.clone();
-        blocking(move || files.abandon(&job)).await?;
+        notes.state_file = blocking(move || files.abandon(&job)).await?;
         return published;
     }
     // The new backup is whole and stays, whatever becomes of the old one.
-    blocking(move || files.remove(&[plan.replaced, plan.unfinished].concat())).await?
+    let replaced = [plan.start.state.replaces, plan.start.unfinished].concat();
+    blocking(move || files.remove(&replaced).and_then(|()| files.checkpoint().remove())).await?
 }
 
 /// What was copied that isn't in the files.
@@ -88,15 +113,38 @@ async fn copy_all(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<CopiedAll, Error> {
-    if config.left_out.contains(&EntryClass::Records) {
-        let set_indexes = copy_metadata(cluster, config, files, warnings, job).await?;
-        return Ok(CopiedAll { partitions: PartitionSet::EMPTY, set_indexes });
+    let state = &plan.start.state;
+    let open = begin(plan, files, job).await?;
+    let reads_records = !config.left_out.contains(&EntryClass::Records);
+    if reads_records {
+        let total = job.or_cancelled(cluster.object_count(config.namespace.as_bytes())).await?;
+        job.counters.records_total.add(total.map_err(crate::connect_error)?);
     }
-    let total = job.or_cancelled(cluster.object_count(config.namespace.as_bytes())).await?;
-    job.counters.records_total.add(total.map_err(crate::connect_error)?);
-    let set_indexes = copy_metadata(cluster, config, files, warnings, job).await?;
-    let partitions = copy_records(cluster, config, plan, files, job).await?;
+    let set_indexes = match &state.metadata {
+        Some(Metadata { set_indexes, warnings: before }) => {
+            warnings.extend(before.iter().cloned());
+            set_indexes.clone()
+        }
+        None => copy_metadata(cluster, config, files, warnings, job).await?,
+    };
+    let partitions = match reads_records {
+        true => copy_records(cluster, config, plan, (files, open), job).await?,
+        false => PartitionSet::EMPTY,
+    };
     Ok(CopiedAll { partitions, set_indexes })
+}
+
+/// Saves the state before anything is written, and takes over what an earlier run left: its open files are returned.
+async fn begin(plan: &BackupPlan, files: &Arc<FileSet>, job: &JobContext) -> Result<Vec<BackupFile>, Error> {
+    let (state, selected) = (plan.start.state.clone(), plan.selected);
+    let (files, job) = (Arc::clone(files), job.clone());
+    blocking(move || {
+        state.counts.restore(&job.counters);
+        let open = files.take_over(&state, &job)?;
+        files.checkpoint().begin(selected)?;
+        Ok(open)
+    })
+    .await?
 }
 
 /// Writes indexes and UDFs into a file of their own, if there are any. Returns the indexes for the side file.
@@ -118,12 +166,15 @@ async fn copy_metadata(
     job.counters.udfs_read.add(udfs.len() as u64);
     job.counters.indexes_read.add(indexes.len() as u64);
     let (indexes, set_indexes) = sort_indexes(indexes, warnings);
-    if udfs.is_empty() && indexes.is_empty() {
-        return Ok(set_indexes);
-    }
-    let (files, job) = (Arc::clone(files), job.clone());
-    blocking(move || write_metadata(&files, &udfs, &indexes, &job)).await??;
-    Ok(set_indexes)
+    let (files, job, warnings) = (Arc::clone(files), job.clone(), warnings.clone());
+    blocking(move || {
+        if !(udfs.is_empty() && indexes.is_empty()) {
+            write_metadata(&files, &udfs, &indexes, &job)?;
+        }
+        files.checkpoint().metadata_done(&set_indexes, &warnings, &job.counters)?;
+        Ok(set_indexes)
+    })
+    .await?
 }
 
 /// Returns the indexes that the text format has a line for, and those for the side file. Others are named in warnings.
@@ -174,35 +225,47 @@ fn write_metadata(
     file.write(&block, job)?;
     file.counts.indexes = indexes.len() as u64;
     file.counts.udfs = udfs.len() as u64;
-    files.complete(file, job)?;
-    job.counters.udfs_written.add(udfs.len() as u64);
-    job.counters.indexes_written.add(indexes.len() as u64);
-    Ok(())
+    files.complete(file, &Advance::default(), job)
 }
 
+/// Reads what is left of the records. `open` are the unfinished files of an earlier run: each writer goes on with one.
 async fn copy_records(
     cluster: &Cluster,
     config: &BackupConfig,
     plan: &BackupPlan,
-    files: &Arc<FileSet>,
+    (files, mut open): (&Arc<FileSet>, Vec<BackupFile>),
     job: &JobContext,
 ) -> Result<PartitionSet, Error> {
-    let done = Arc::new(Mutex::new(PartitionSet::EMPTY));
-    let (sender, receiver, spare) = Queue::<Block>::new(plan.streams.len()).split();
+    let state = &plan.start.state;
+    let done = Arc::new(Mutex::new(state.done()));
     let mut tasks = Tasks::new(job.token.clone());
-    for partitions in &plan.streams {
-        let query = cluster.query(spec(config), partitions.clone());
-        let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
-        tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
+    let writers = config.writers.count().min(plan.streams.len());
+    for number in 0..writers {
+        // All blocks of a stream go to one writer, so that what is durable of a partition has no gaps.
+        let streams: Vec<_> = plan.streams.iter().skip(number).step_by(writers).collect();
+        let (sender, receiver, spare) = Queue::<Block>::new(streams.len()).split();
+        for partitions in streams {
+            let mut query = cluster.query(spec(config), partitions.clone());
+            state.cursors_of(partitions).for_each(|digest| query.resume_after(digest));
+            let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
+            tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
+        }
+        let (files, open, job) = (Arc::clone(files), open.pop(), job.clone());
+        tasks.spawn_blocking(move || {
+            let writer = Writer { number, files: &files, job: &job, open };
+            writer.run(&receiver, &spare)
+        });
     }
-    drop(sender); // The readers hold the rest: the queue ends with the last of them.
-    for number in 0..config.writers.count() {
-        let (files, receiver, spare, job) = (Arc::clone(files), receiver.clone(), spare.clone(), job.clone());
-        tasks.spawn_blocking(move || writer::run(number, &files, &receiver, &spare, &job));
-    }
-    drop(receiver);
-    tasks.join().await?;
+    let (rest, owner) = (complete_all(open, Arc::clone(files), job.clone()), job.token.clone());
+    let rest = rest.await.inspect_err(|_| owner.cancel());
+    tasks.join_after(rest).await?;
     Ok(*done.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Completes files that no writer goes on with.
+async fn complete_all(open: Vec<BackupFile>, files: Arc<FileSet>, job: JobContext) -> Result<(), Error> {
+    blocking(move || open.into_iter().try_for_each(|file| files.complete(file, &Advance::default(), &job)))
+        .await?
 }
 
 fn spec(config: &BackupConfig) -> QuerySpec {
@@ -218,10 +281,11 @@ fn report(
     config: &BackupConfig,
     target: &Local,
     started: SystemTime,
-    warnings: Vec<String>,
+    notes: Notes,
     job: &JobContext,
     success: bool,
 ) -> BackupReport {
+    let Notes { warnings, is_published, state_file } = notes;
     let counters = &job.counters;
     let duration = counters.elapsed();
     let skipped = counters.skipped.counts();
@@ -238,8 +302,7 @@ fn report(
                 path: target.path().display().to_string(),
                 files: counters.files.count(),
             },
-            // The files of a backup that failed before its manifest was in place are gone, and don't count.
-            manifest: (counters.files.count() > 0).then_some(naming::MANIFEST),
+            manifest: is_published.then_some(naming::MANIFEST),
         },
         records: BackedUp {
             read,
@@ -257,5 +320,6 @@ fn report(
         bytes: Bytes::of(counters),
         rates: Rates::of(counters, duration),
         warnings,
+        state_file,
     }
 }

@@ -21,6 +21,7 @@
 
 mod backup;
 pub mod blocking;
+mod checkpoint;
 mod config;
 mod error;
 mod job;
@@ -45,9 +46,9 @@ pub use asbackup_codec::{
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
-    MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, ValidateConfig, WriteRetry, Writes,
+    BackupConfig, BatchLimits, ByteSize, Checkpoint, EntryClass, ExistingFiles, ExtraFiles, IndexConflict,
+    ManifestRule, MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename,
+    RestoreConfig, ScanRetry, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

@@ -13,6 +13,9 @@ pub(crate) fn metadata_file(namespace: &str, number: u64) -> String {
 /// The name of the manifest. Source: docs/format/manifest.md.
 pub(crate) const MANIFEST: &str = "asbackup.manifest.json";
 
+/// The usual name of the state of an unfinished backup. Source: docs/format/state.md.
+pub(crate) const STATE: &str = "asbackup.state.json";
+
 /// The name of a side file beside which no other one lies.
 pub(crate) const SIDE_FILE: &str = "asbackup.extra.json";
 
@@ -38,7 +41,8 @@ pub(crate) fn is_side_file(name: &str) -> bool {
 
 /// Returns whether a file was left unfinished by a run that was killed.
 pub(crate) fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(".part").is_some_and(|name| is_data(name) || is_side_file(name) || name == MANIFEST)
+    name.strip_suffix(".part")
+        .is_some_and(|name| is_data(name) || is_side_file(name) || name == MANIFEST || name == STATE)
 }
 
 /// Returns whether a file holds only indexes and UDFs, so that reading it first gives them before any record.

@@ -1,15 +1,15 @@
 //! A configuration checked against itself, the cluster and the target, once. After it nothing is left to check.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::SystemTime};
 
 use asbackup_cluster::Cluster;
-use asbackup_model::PartitionId;
+use asbackup_model::{PartitionId, PartitionSet};
 use asbackup_storage::Local;
 
 use crate::{
     Error, ErrorKind, blocking,
-    config::{BackupConfig, EntryClass, ExistingFiles, RestoreConfig},
-    naming,
+    checkpoint::{self, Start},
+    config::{BackupConfig, EntryClass, RestoreConfig},
     pipeline::{BLOCK_BYTES, CHUNK_BYTES, QUEUED_BLOCKS_PER_READER},
     sink::cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
 };
@@ -19,12 +19,10 @@ use crate::{
 pub(crate) struct BackupPlan {
     /// The partitions of each stream, in the order in which they are read.
     pub(crate) streams: Vec<Vec<PartitionId>>,
-    /// Number of the first file.
-    pub(crate) first_number: u64,
-    /// Files of a backup that go when the new one is complete.
-    pub(crate) replaced: Vec<String>,
-    /// Files that a killed run left unfinished, which go too.
-    pub(crate) unfinished: Vec<String>,
+    /// The partitions of all streams, and those that an earlier run has read.
+    pub(crate) selected: PartitionSet,
+    /// What lies in the target already.
+    pub(crate) start: Start,
 }
 
 /// Checks a backup's configuration and prepares its target.
@@ -32,28 +30,18 @@ pub(crate) async fn plan_backup(
     cluster: &Cluster,
     config: &BackupConfig,
     target: &Local,
+    started: SystemTime,
 ) -> Result<BackupPlan, Error> {
     check_classes(&config.left_out)?;
     check_namespace_name(&config.namespace)?;
     check_namespace(cluster, config.namespace.as_bytes()).await?;
-    let files = {
-        let target = target.clone();
-        blocking(move || target.prepare().and_then(|()| target.list())).await??
+    let owned = owned_partitions(cluster, &config.namespace)?;
+    let start = {
+        let (config, target) = (config.clone(), target.clone());
+        blocking(move || checkpoint::start(&config, &target, started)).await??
     };
-    let names: Vec<String> = files.into_iter().map(|file| file.name).collect();
-    if config.existing == ExistingFiles::Refuse && !names.is_empty() {
-        return Err(not_empty(target, names.len()));
-    }
-    let streams = deal(owned_partitions(cluster, &config.namespace)?, config.readers.count());
-    let plan = BackupPlan {
-        streams,
-        first_number: names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
-        unfinished: names.iter().filter(|name| naming::is_unfinished(name)).cloned().collect(),
-        replaced: names
-            .into_iter()
-            .filter(|name| naming::is_data(name) || naming::is_side_file(name))
-            .collect(),
-    };
+    let (selected, owned) = start.left_of(owned);
+    let plan = BackupPlan { streams: deal(owned, config.readers.count()), selected, start };
     let memory_bytes = backup_memory_bytes(plan.streams.len(), config.writers.count());
     tracing::info!(
         streams = plan.streams.len(),
@@ -103,13 +91,6 @@ pub(crate) async fn check_namespace(cluster: &Cluster, namespace: &[u8]) -> Resu
     }
     let message = format!("the cluster has no namespace {:?}", String::from_utf8_lossy(namespace));
     Err(Error::of(ErrorKind::Config, message).hint("name another one with --namespace").build())
-}
-
-fn not_empty(target: &Local, files: usize) -> Error {
-    let message = format!("the target {} isn't empty: it holds {files} files", target.path().display());
-    Error::of(ErrorKind::Config, message)
-        .hint("choose another directory, or replace the backup in it with --remove-files")
-        .build()
 }
 
 /// Returns the partitions of each node.

@@ -71,6 +71,9 @@ pub struct BackupReport {
     pub rates: Rates,
     /// What a person should look at.
     pub warnings: Vec<String>,
+    /// Path of the state, if the job failed and can be gone on with.
+    #[serde(skip)]
+    pub state_file: Option<String>,
 }
 
 /// Counts of a backup's records: read = written + skipped + failed + unfinished + unaccounted.
@@ -79,7 +82,7 @@ pub struct BackupReport {
 pub struct BackedUp {
     /// Records that the cluster sent.
     pub read: u64,
-    /// Records in complete files.
+    /// Records in complete files; of a job that failed, those that are durable, if it can be gone on with.
     pub written: u64,
     /// Records left out, by reason.
     pub skipped: Named,
@@ -354,7 +357,7 @@ pub(crate) fn unaccounted(whole: u64, parts: &[u64]) -> i64 {
     i64::try_from(i128::from(whole) - parts).unwrap_or(i64::MAX)
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     // A clock outside of the years -9999 to 9999 has no RFC 3339 form; the report is worth more than that.
     jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }

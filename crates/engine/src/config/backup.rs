@@ -1,6 +1,6 @@
 //! What a backup may be asked for.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use asbackup_codec::asb::Spelling;
 
@@ -24,6 +24,12 @@ pub struct BackupConfig {
     pub spelling: Spelling,
     /// What happens to backup files that are there already. Default: they are refused.
     pub existing: ExistingFiles,
+    /// Whether and how often progress is saved, so that a run that is killed can be gone on with. Default: every 10 s.
+    pub checkpoint: Checkpoint,
+    /// Name of the state in which it is saved. Default: `asbackup.state.json`.
+    pub state_name: Option<String>,
+    /// Directory of the state. Default: that of the backup.
+    pub state_directory: Option<PathBuf>,
     /// How long a scan's socket may stay silent. Default: 10 s; the server is told.
     pub socket_timeout: Duration,
     /// How a scan goes on after a failure.
@@ -41,6 +47,9 @@ impl BackupConfig {
             file_limit: Some(ByteSize::mib(250)),
             spelling: Spelling::Base64,
             existing: ExistingFiles::Refuse,
+            checkpoint: Checkpoint::Every(Duration::from_secs(10)),
+            state_name: None,
+            state_directory: None,
             socket_timeout: Duration::from_secs(10),
             retry: ScanRetry { max_retries: 10, first_pause: Duration::from_millis(100) },
         }
@@ -54,6 +63,19 @@ pub enum ExistingFiles {
     Refuse,
     /// The backup files among them are removed, once the new ones are all complete. Other files stay.
     Replace,
+    /// They are those of an unfinished backup with the same options, which is gone on with. An empty target is begun
+    /// from the start, and a complete backup with the same options is left as it is.
+    Continue,
+}
+
+/// Whether progress is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// It isn't: a run that fails leaves nothing, and one that is killed can't be gone on with.
+    Off,
+    /// After that time for each writer, when a file is begun or complete, and when the job fails or is cancelled. Zero:
+    /// after each block, which is slow.
+    Every(Duration),
 }
 
 /// How a scan goes on after a failure. Pauses double up to 10 s.

@@ -5,7 +5,7 @@ mod quantity;
 mod restore;
 mod selection;
 
-pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
+pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
     BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,

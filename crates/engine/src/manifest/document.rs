@@ -11,7 +11,10 @@ use super::{
     hash::HASH,
     seal::{check_head, check_seal, seal},
 };
-use crate::config::{BackupConfig, EntryClass};
+use crate::{
+    config::{BackupConfig, EntryClass},
+    progress::Counters,
+};
 
 pub(super) const FORMAT: &str = "asbackup-manifest";
 pub(super) const VERSION: u64 = 1;
@@ -25,6 +28,9 @@ pub(crate) struct Manifest {
     pub(super) tool: String,
     pub(super) kind: String,
     pub(super) outcome: String,
+    /// The run that wrote it, so that a state that it left is told from one of another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<String>,
     pub(super) fingerprint: String,
     pub(super) cluster: ClusterFacts,
     pub(super) namespace: String,
@@ -140,13 +146,35 @@ impl Manifest {
     }
 
     /// Reads a manifest, and checks its seal and what it says about itself.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
         check_seal(text)?;
         let manifest: Self = serde_json::from_str(text)?;
         manifest.check()?;
         Ok(manifest)
+    }
+
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Counts what it lists, as if it had been written just now.
+    pub(crate) fn count(&self, counters: &Counters) {
+        let Totals { records, indexes, udfs, bytes, inexact } = &self.totals;
+        [&counters.read, &counters.written].iter().for_each(|counter| counter.add(*records));
+        [&counters.indexes_read, &counters.indexes_written].iter().for_each(|counter| counter.add(*indexes));
+        [&counters.udfs_read, &counters.udfs_written].iter().for_each(|counter| counter.add(*udfs));
+        counters.bytes_stored.add(*bytes);
+        counters.files.add(self.files.len() as u64);
+        let inexact = |kind| inexact.get(kind).copied().unwrap_or(0);
+        counters.nan_payload.add(inexact("nan_payload"));
+        counters.unknown_particle.add(inexact("unknown_particle"));
+    }
+
+    /// Returns the run that wrote it.
+    pub(crate) fn run(&self) -> Option<&str> {
+        self.run.as_deref()
     }
 
     pub(super) fn check(&self) -> Result<(), DocumentError> {
@@ -248,14 +276,14 @@ impl Selection {
 }
 
 /// Partition lists as text.
-mod partition_list {
+pub(crate) mod partition_list {
     use super::{Deserialize, Deserializer, PartitionSet, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(partitions: &PartitionSet, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(partitions: &PartitionSet, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(partitions)
     }
 
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PartitionSet, D::Error> {
+    pub(crate) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PartitionSet, D::Error> {
         let text = String::deserialize(from)?;
         text.parse().map_err(|error| de::Error::custom(format!("{text:?} is {error}")))
     }

@@ -21,18 +21,29 @@ struct Options<'a> {
 }
 
 /// Returns the fingerprint of a configuration.
-pub(super) fn fingerprint(config: &BackupConfig) -> String {
-    let options = Options {
-        namespace: &config.namespace,
-        selection: Selection::of(config),
-        compact: config.spelling == Spelling::Compact,
-        compression: None,
-        encryption: None,
-        key: None,
-        prefix: None,
-    };
-    let text = serde_json::to_vec(&options).expect("every key is a string, and nothing else can fail");
+pub(crate) fn fingerprint(config: &BackupConfig) -> String {
+    let text =
+        serde_json::to_vec(&Options::of(config)).expect("every key is a string, and nothing else can fail");
     hash(&[&text])
+}
+
+/// Returns the options themselves, by name.
+pub(crate) fn options(config: &BackupConfig) -> serde_json::Value {
+    serde_json::to_value(Options::of(config)).expect("every key is a string, and nothing else can fail")
+}
+
+impl<'a> Options<'a> {
+    fn of(config: &'a BackupConfig) -> Self {
+        Self {
+            namespace: &config.namespace,
+            selection: Selection::of(config),
+            compact: config.spelling == Spelling::Compact,
+            compression: None,
+            encryption: None,
+            key: None,
+            prefix: None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -24,12 +24,17 @@ pub(crate) struct Publication {
     pub(crate) target: Local,
     pub(crate) config: BackupConfig,
     pub(crate) cluster: ClusterFacts,
-    pub(crate) started: SystemTime,
+    /// When the first run of this backup began, RFC 3339.
+    pub(crate) started: String,
+    /// When this run began.
+    pub(crate) run_started: SystemTime,
     /// Partitions that the server reported done.
     pub(crate) partitions: PartitionSet,
     pub(crate) set_indexes: Vec<SetIndex>,
     /// Files of the set that this one takes the place of.
     pub(crate) replaced: Vec<String>,
+    /// The run that wrote it all.
+    pub(crate) run: String,
 }
 
 /// Writes side file and manifest: when this returns, the new set is the valid one.
@@ -48,7 +53,8 @@ pub(crate) fn publish(publication: &Publication, files: &FileSet, job: &JobConte
     let mut upload = publication.target.upload(naming::MANIFEST)?;
     upload.write(manifest.encode().as_bytes())?;
     upload.complete()?;
-    tracing::info!(files = manifest.files.len(), bytes = manifest.totals.bytes, "manifest written");
+    let directory = publication.target.path().display();
+    tracing::info!(%directory, files = manifest.files.len(), bytes = manifest.totals.bytes, "manifest written");
     Ok(())
 }
 
@@ -80,18 +86,18 @@ impl Publication {
             bytes: sum(|file| file.bytes),
             inexact: inexact.collect(),
         };
-        let span = report::Span::new(self.started, job.counters.elapsed());
         Manifest {
             format: FORMAT.to_owned(),
             version: VERSION,
             tool: concat!("asbackup ", env!("CARGO_PKG_VERSION")).to_owned(),
             kind: "scan".to_owned(),
             outcome: "complete".to_owned(),
+            run: Some(self.run.clone()),
             fingerprint: fingerprint(&self.config),
             cluster: self.cluster.clone(),
             namespace: self.config.namespace.clone(),
-            started: span.started,
-            finished: span.finished,
+            started: self.started.clone(),
+            finished: report::rfc3339(self.run_started + job.counters.elapsed()),
             modified: Modified::default(),
             selection: Selection::of(&self.config),
             partitions: self.partitions,

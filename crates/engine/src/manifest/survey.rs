@@ -19,7 +19,7 @@ use super::{
     hash::hash,
 };
 use crate::{
-    Error, ErrorKind,
+    Error, ErrorKind, checkpoint,
     config::{ExtraFiles, ManifestRule},
     naming,
     report::{Finding, FindingKind},
@@ -206,7 +206,8 @@ impl BackupSet {
         rule: ExtraFiles,
     ) -> Result<(), Error> {
         let files = manifest.files.iter().map(|file| &file.name);
-        let known: BTreeSet<&String> = files.chain(&manifest.replaces).collect();
+        let unfinished = checkpoint::files_of_unfinished(source);
+        let known: BTreeSet<&String> = files.chain(&manifest.replaces).chain(&unfinished).collect();
         let others = stored.iter().filter(|file| naming::is_data(&file.name) && !known.contains(&file.name));
         for file in others {
             let of_others = namespace_of(source, &file.name)?
@@ -241,7 +242,7 @@ fn namespace_of(source: &Local, name: &str) -> Result<Option<Vec<u8>>, Error> {
 }
 
 /// Reads a document as a whole; one that is too large isn't believed.
-fn read(source: &Local, name: &str) -> Result<Result<Vec<u8>, DocumentError>, Error> {
+pub(crate) fn read(source: &Local, name: &str) -> Result<Result<Vec<u8>, DocumentError>, Error> {
     let mut bytes = Vec::new();
     let read = source.read(name)?.take(LIMIT_BYTES + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(name, error))?;

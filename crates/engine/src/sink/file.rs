@@ -10,15 +10,26 @@ use crate::{
     manifest::{ListedFile, StoredHash},
 };
 
-/// A backup file that is being written. Dropping it removes it.
+/// A backup file that is being written. Dropping it removes it, unless it was settled.
 #[derive(Debug)]
 pub(crate) struct BackupFile {
-    name: String,
-    header_bytes: u64,
-    upload: Upload,
-    hash: StoredHash,
+    pub(super) name: String,
+    pub(super) header_bytes: u64,
+    pub(super) upload: Upload,
+    pub(super) hash: StoredHash,
     /// Of what was written.
     pub(crate) counts: EntryCounts,
+}
+
+impl ListedFile {
+    /// Counts a file that is complete.
+    pub(super) fn count(&self, job: &JobContext) {
+        job.counters.bytes_decoded.add(self.bytes);
+        job.counters.written.add(self.records);
+        job.counters.indexes_written.add(self.indexes);
+        job.counters.udfs_written.add(self.udfs);
+        job.counters.files.add(1);
+    }
 }
 
 /// How many entries a file holds, and records of which partitions.
@@ -57,6 +68,11 @@ impl BackupFile {
         Ok(())
     }
 
+    /// Returns its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns how many bytes storage has of it.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.upload.bytes()
@@ -70,9 +86,8 @@ impl BackupFile {
         upload.complete()?;
         tracing::info!(file = name, bytes, records, "file complete");
         job.counters.bytes_stored.add(header_bytes);
-        job.counters.bytes_decoded.add(bytes);
-        job.counters.written.add(records);
-        job.counters.files.add(1);
-        Ok(ListedFile { name, bytes, hash: hash.hex(), records, indexes, udfs, partitions })
+        let listed = ListedFile { name, bytes, hash: hash.hex(), records, indexes, udfs, partitions };
+        listed.count(job);
+        Ok(listed)
     }
 }

@@ -1,16 +1,25 @@
 //! The files that a backup consists of: their numbers and names, and what becomes of them when it ends.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use asbackup_codec::asb::{FileOrder, Version};
 use asbackup_storage::Local;
 
-use super::file::BackupFile;
+use super::{durable::gone, file::BackupFile};
 use crate::{
-    Error, ErrorKind, config::ByteSize, job::JobContext, manifest::ListedFile, naming, progress::Counter,
+    Error, ErrorKind,
+    checkpoint::{Advance, Checkpoint, FileState, State},
+    config::ByteSize,
+    job::JobContext,
+    manifest::ListedFile,
+    naming,
+    progress::Counter,
 };
 
 /// What all writers of a backup share.
@@ -22,6 +31,7 @@ pub(crate) struct FileSet {
     first_number: u64,
     next_number: AtomicU64,
     complete: Mutex<Complete>,
+    checkpoint: Checkpoint,
 }
 
 /// What has its final name.
@@ -32,9 +42,52 @@ struct Complete {
 }
 
 impl FileSet {
-    pub(crate) fn new(target: Local, namespace: String, limit: Option<ByteSize>, first_number: u64) -> Self {
-        let next_number = AtomicU64::new(first_number);
-        Self { target, namespace, limit, first_number, next_number, complete: Mutex::default() }
+    /// Returns the set of a run that has this state, which may be that of an earlier one.
+    pub(crate) fn new(
+        target: Local,
+        namespace: String,
+        limit: Option<ByteSize>,
+        state: &State,
+        checkpoint: Checkpoint,
+    ) -> Self {
+        let (first_number, next_number) = (state.first_file, AtomicU64::new(state.next_file));
+        Self { target, namespace, limit, first_number, next_number, complete: Mutex::default(), checkpoint }
+    }
+
+    /// Takes over the files of an earlier run, and returns those that aren't complete.
+    pub(crate) fn take_over(&self, state: &State, job: &JobContext) -> Result<Vec<BackupFile>, Error> {
+        let sizes: BTreeMap<String, u64> =
+            self.target.list()?.into_iter().map(|file| (file.name, file.bytes)).collect();
+        let mut open = Vec::new();
+        for file in &state.files {
+            match (file.state, file.listed()) {
+                (FileState::Complete, Some(listed)) => {
+                    self.check_complete(&listed, sizes.get(&listed.name).copied())?;
+                    listed.count(job);
+                    job.counters.bytes_stored.add(listed.bytes);
+                    self.lock_complete().files.push(listed);
+                }
+                _ => {
+                    let (name, bytes) = (file.name.clone(), file.durable_bytes);
+                    open.push(BackupFile::reopen(&self.target, name, bytes, file.counts(), job)?);
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    fn check_complete(&self, listed: &ListedFile, found: Option<u64>) -> Result<(), Error> {
+        if found == Some(listed.bytes) {
+            return Ok(());
+        }
+        let found = found.map_or_else(|| "isn't there".to_owned(), |bytes| format!("has {bytes} bytes"));
+        let what = format!("it {found}, but had {} bytes when it was complete", listed.bytes);
+        Err(gone(&listed.name, std::io::Error::other(what)))
+    }
+
+    /// Returns what is kept of the progress.
+    pub(crate) fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
     }
 
     /// Starts the file for indexes and UDFs.
@@ -49,7 +102,9 @@ impl FileSet {
     fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
         let number = self.take_number();
         let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
-        BackupFile::create(&self.target, name(number), (version, self.namespace.as_bytes(), order))
+        let name = name(number);
+        self.checkpoint.opened(&name, number + 1)?;
+        BackupFile::create(&self.target, name, (version, self.namespace.as_bytes(), order))
     }
 
     /// Returns a number that no file has.
@@ -57,11 +112,23 @@ impl FileSet {
         self.next_number.fetch_add(1, Relaxed)
     }
 
-    /// Gives a file its name.
-    pub(crate) fn complete(&self, file: BackupFile, job: &JobContext) -> Result<(), Error> {
+    /// Gives a file its name. `advance` is what was written into it since it was settled last.
+    pub(crate) fn complete(
+        &self,
+        file: BackupFile,
+        advance: &Advance,
+        job: &JobContext,
+    ) -> Result<(), Error> {
         let listed = file.complete(job)?;
+        self.checkpoint.completed(&listed, advance)?;
         self.lock_complete().files.push(listed);
         Ok(())
+    }
+
+    /// Makes durable what was written into a file, so that another run can go on behind it.
+    pub(crate) fn settle(&self, file: &mut BackupFile, advance: &Advance) -> Result<(), Error> {
+        let bytes = file.settle()?;
+        self.checkpoint.settled((file.name(), bytes), &file.counts, advance)
     }
 
     /// Writes a document that lies beside the data.
@@ -76,7 +143,7 @@ impl FileSet {
     /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
     pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
         if self.lock_complete().files.is_empty() {
-            self.complete(self.record_file(0)?, job)?;
+            self.complete(self.record_file(0)?, &Advance::default(), job)?;
         }
         Ok(())
     }
@@ -99,10 +166,31 @@ impl FileSet {
         removed.and(Ok(self.target.sync()?))
     }
 
-    /// Undoes what a backup wrote that has failed.
-    pub(crate) fn abandon(&self, job: &JobContext) {
+    /// Ends a backup that has failed: what another run can go on with stays, with the state; all else is undone.
+    /// Returns the path of the state in the first case.
+    pub(crate) fn abandon(&self, job: &JobContext) -> Option<String> {
+        if self.checkpoint.is_worth_keeping() {
+            self.remove_each(&self.lock_complete().documents);
+            job.counters.written.reset();
+            job.counters.written.add(self.checkpoint.records_written());
+            return self.checkpoint.path();
+        }
         let Complete { files, documents } = std::mem::take(&mut *self.lock_complete());
-        for name in files.iter().map(|file| &file.name).chain(&documents) {
+        self.remove_each(files.iter().map(|file| &file.name).chain(&documents));
+        if let Err(error) = self.checkpoint.remove() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot remove the state of a failed backup"
+            );
+        }
+        let counters = &job.counters;
+        let undone = [&counters.written, &counters.files, &counters.indexes_written, &counters.udfs_written];
+        undone.into_iter().for_each(Counter::reset);
+        None
+    }
+
+    fn remove_each<'a>(&self, names: impl IntoIterator<Item = &'a String>) {
+        for name in names {
             if let Err(error) = self.target.remove(name) {
                 tracing::warn!(
                     file = name,
@@ -111,9 +199,6 @@ impl FileSet {
                 );
             }
         }
-        let counters = &job.counters;
-        let undone = [&counters.written, &counters.files, &counters.indexes_written, &counters.udfs_written];
-        undone.into_iter().for_each(Counter::reset);
     }
 
     fn lock_complete(&self) -> MutexGuard<'_, Complete> {
@@ -139,7 +224,13 @@ fn left_over(name: &str, error: asbackup_storage::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::{
+        checkpoint::start,
+        config::{self, BackupConfig},
+    };
 
     #[test]
     fn file_that_cannot_be_removed_spares_no_other_and_is_named() {
@@ -147,7 +238,15 @@ mod tests {
         let target = Local::directory(directory.path());
         std::fs::create_dir(directory.path().join("0_test_1.asb")).unwrap();
         std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
-        let files = FileSet::new(target.clone(), "test".into(), None, 3);
+        let plan = start(
+            &BackupConfig::new("other"),
+            &Local::directory(directory.path().join("new")),
+            SystemTime::now(),
+        )
+        .unwrap();
+        let checkpoint =
+            Checkpoint::new(config::Checkpoint::Off, plan.place, target.clone(), plan.state.clone());
+        let files = FileSet::new(target.clone(), "test".into(), None, &plan.state, checkpoint);
         let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
         assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
         assert!(target.list().unwrap().is_empty());

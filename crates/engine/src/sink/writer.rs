@@ -1,38 +1,102 @@
 //! One writer of a backup: it fills one file after another, and a file gets its name when it is whole.
 
+use std::time::Instant;
+
 use asbackup_model::Block;
 
 use super::{file::BackupFile, file_set::FileSet};
-use crate::{Error, job::JobContext, pipeline::Spare};
+use crate::{Error, checkpoint::Advance, job::JobContext, pipeline::Spare};
 
-/// One writer: takes blocks from the queue until it ends. Blocks, so it belongs on a thread of its own.
-pub(crate) fn run(
-    number: usize,
-    files: &FileSet,
-    blocks: &async_channel::Receiver<Block>,
-    spare: &Spare<Block>,
-    job: &JobContext,
-) -> Result<(), Error> {
-    let mut open: Option<BackupFile> = None;
-    while let Ok(mut block) = blocks.recv_blocking() {
-        if job.token.is_cancelled() {
-            return Err(Error::cancelled());
+/// One writer: takes blocks from its queue until that ends. Blocks, so it belongs on a thread of its own.
+pub(crate) struct Writer<'a> {
+    pub(crate) number: usize,
+    pub(crate) files: &'a FileSet,
+    pub(crate) job: &'a JobContext,
+    /// The file that the next block goes into.
+    pub(crate) open: Option<BackupFile>,
+}
+
+impl Writer<'_> {
+    /// Writes all blocks. However this ends, what was written is durable then.
+    pub(crate) fn run(
+        mut self,
+        blocks: &async_channel::Receiver<Block>,
+        spare: &Spare<Block>,
+    ) -> Result<(), Error> {
+        let mut advance = Advance::default();
+        match self.write_all(blocks, spare, &mut advance) {
+            Ok(()) => match self.open {
+                Some(file) => self.files.complete(file, &advance, self.job),
+                None => self.files.checkpoint().advanced(&advance),
+            },
+            Err(error) => {
+                self.save_rest(&advance);
+                Err(error)
+            }
         }
-        let mut file = match open.take() {
+    }
+
+    fn write_all(
+        &mut self,
+        blocks: &async_channel::Receiver<Block>,
+        spare: &Spare<Block>,
+        advance: &mut Advance,
+    ) -> Result<(), Error> {
+        let mut saved = Instant::now();
+        while let Ok(mut block) = blocks.recv_blocking() {
+            if self.job.token.is_cancelled() {
+                return Err(Error::cancelled());
+            }
+            self.write(&block, advance)?;
+            block.clear();
+            spare.give(block);
+            if self.files.checkpoint().is_due(saved) {
+                self.settle(advance)?;
+                saved = Instant::now();
+            }
+        }
+        if self.job.token.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+
+    fn write(&mut self, block: &Block, advance: &mut Advance) -> Result<(), Error> {
+        if block.bytes.is_empty() {
+            advance.add(block);
+            return Ok(());
+        }
+        // A file that can't be written to has bytes that are in no account: it isn't settled again.
+        let mut file = match self.open.take() {
             Some(file) => file,
-            None => files.record_file(number)?,
+            None => self.files.record_file(self.number)?,
         };
-        file.write(&block, job)?;
-        block.clear();
-        spare.give(block);
-        if files.is_full(&file) {
-            files.complete(file, job)?;
-        } else {
-            open = Some(file);
+        if let Err(error) = file.write(block, self.job) {
+            *advance = Advance::default();
+            return Err(error);
+        }
+        advance.add(block);
+        if self.files.is_full(&file) {
+            return self.files.complete(file, &std::mem::take(advance), self.job);
+        }
+        self.open = Some(file);
+        Ok(())
+    }
+
+    fn settle(&mut self, advance: &mut Advance) -> Result<(), Error> {
+        let advance = std::mem::take(advance);
+        match &mut self.open {
+            Some(file) => self.files.settle(file, &advance),
+            None => self.files.checkpoint().advanced(&advance),
         }
     }
-    if job.token.is_cancelled() {
-        return Err(Error::cancelled());
+
+    /// Saves what a run has written that is about to fail.
+    fn save_rest(&mut self, advance: &Advance) {
+        let Some(file) = self.open.as_mut().filter(|_| self.files.checkpoint().is_on()) else { return };
+        if let Err(error) = self.files.settle(file, advance) {
+            // The failure that led here is the one to report; the state holds what was saved before.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot save the last progress of a failed backup"
+            );
+        }
     }
-    open.map_or(Ok(()), |file| files.complete(file, job))
 }

@@ -20,16 +20,20 @@ pub(crate) async fn run(
     spelling: Spelling,
     blocks: async_channel::Sender<Block>,
     spare: Spare<Block>,
-    done: Arc<Mutex<PartitionSet>>,
+    all_done: Arc<Mutex<PartitionSet>>,
     job: JobContext,
 ) -> Result<(), Error> {
     let read = read(&mut query, spelling, &blocks, &spare, &job).await;
     if query.retries() > 0 {
         job.counters.retries.add("scan", query.retries());
     }
-    *done.lock().unwrap_or_else(PoisonError::into_inner) |=
-        PartitionId::all().filter(|&partition| query.is_done(partition)).collect();
+    *all_done.lock().unwrap_or_else(PoisonError::into_inner) |= done(&query);
     read
+}
+
+/// Returns the partitions that the server has reported done.
+fn done(query: &Query) -> PartitionSet {
+    PartitionId::all().filter(|&partition| query.is_done(partition)).collect()
 }
 
 async fn read(
@@ -39,17 +43,23 @@ async fn read(
     spare: &Spare<Block>,
     job: &JobContext,
 ) -> Result<(), Error> {
-    let mut block = spare.take();
+    let (mut block, mut touched) = (spare.take(), PartitionSet::EMPTY);
     loop {
-        let mut records = Records { block: &mut block, spelling, read: 0, skipped: 0 };
+        let mut records = Records { block: &mut block, touched: &mut touched, spelling, read: 0, skipped: 0 };
         let progress = job.or_cancelled(query.next(|record| records.take(record))).await;
         job.counters.read.add(records.read);
-        if records.skipped > 0 {
-            job.counters.skipped.add("monitor_set", records.skipped);
+        let skipped = records.skipped;
+        if skipped > 0 {
+            job.counters.skipped.add("monitor_set", skipped);
+            block.skipped += skipped;
         }
         let finished = progress?.map_err(crate::scan_error)? == QueryProgress::Finished;
-        if block.bytes.len() >= BLOCK_BYTES || (finished && !block.bytes.is_empty()) {
-            let full = std::mem::replace(&mut block, spare.take());
+        if block.bytes.len() >= BLOCK_BYTES || finished {
+            let mut full = std::mem::replace(&mut block, spare.take());
+            // All records that the query has handed on are in this block or in earlier ones.
+            full.cursors.extend(touched.iter().filter_map(|partition| query.cursor(partition)));
+            full.done = done(query);
+            touched = PartitionSet::EMPTY;
             blocks.send(full).await.map_err(|_| Error::cancelled())?;
         }
         if finished {
@@ -61,6 +71,8 @@ async fn read(
 /// What one read from the socket brought.
 struct Records<'a> {
     block: &'a mut Block,
+    /// Partitions of which it is, or some read before it since the last block was cut.
+    touched: &'a mut PartitionSet,
     spelling: Spelling,
     read: u64,
     skipped: u64,
@@ -69,6 +81,7 @@ struct Records<'a> {
 impl Records<'_> {
     fn take(&mut self, record: &RecordView<'_>) {
         self.read += 1;
+        self.touched.insert(record.digest.partition());
         if to_text::record(self.block, record, self.spelling) == Taken::MonitorSet {
             self.skipped += 1;
         }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use asbackup::{ErrorKind, Local, Parallelism};
+use asbackup::{Checkpoint, ErrorKind, Local, Parallelism};
 use asbackup_codec::wire::ResultCode;
 use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
 
@@ -52,7 +52,7 @@ async fn backup_survives_scans_that_fail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backup_that_cannot_be_whole_fails_and_leaves_nothing() {
+async fn backup_that_cannot_be_whole_and_keeps_no_state_fails_and_leaves_nothing() {
     for action in
         [FaultAction::CutAfter(30_000), FaultAction::ErrorCode(ResultCode::PARAMETER), FaultAction::Refuse]
     {
@@ -61,6 +61,7 @@ async fn backup_that_cannot_be_whole_fails_and_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let mut config = backup_config();
         config.retry.max_retries = 2;
+        config.checkpoint = Checkpoint::Off;
         // Whatever was read counts as progress, so with cuts far apart it would end well after all.
         config.socket_timeout = Duration::from_secs(5);
         let job = client(&from).await.backup(config, Local::directory(directory.path()));
@@ -77,13 +78,14 @@ async fn backup_that_cannot_be_whole_fails_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelled_backup_leaves_nothing() {
+async fn cancelled_backup_that_keeps_no_state_leaves_nothing() {
     let from = loaded_server(RECORDS);
     from.faults().add(Fault::new(Command::Query, FaultAction::Delay(Duration::from_secs(3600))).nth(2));
     let directory = tempfile::tempdir().unwrap();
     let mut config = backup_config();
     config.readers = Parallelism::new(2).unwrap();
     config.socket_timeout = Duration::from_secs(3600);
+    config.checkpoint = Checkpoint::Off;
     let job = client(&from).await.backup(config, Local::directory(directory.path()));
     while job.progress().records_read == 0 {
         tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asbackup::{BatchLimits, ErrorKind, Local, Parallelism, Writes};
+use asbackup::{BatchLimits, Checkpoint, ErrorKind, Local, Parallelism, Writes};
 use asbackup_codec::wire::ResultCode;
 use asbackup_model::PartitionId;
 use asbackup_testserver::{Command, Fault, FaultAction};
@@ -28,6 +28,7 @@ async fn backup_of_a_server_that_goes_away_fails_and_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = backup_config();
     config.readers = Parallelism::new(2).unwrap();
+    config.checkpoint = Checkpoint::Off;
     let job = client(&from).await.backup(config, Local::directory(directory.path()));
     while job.progress().records_read == 0 {
         tokio::task::yield_now().await;
@@ -81,6 +82,7 @@ async fn partitions_that_stay_unavailable_end_the_backup() {
     let directory = tempfile::tempdir().unwrap();
     let mut config = backup_config();
     config.readers = Parallelism::new(3).unwrap();
+    config.checkpoint = Checkpoint::Off;
     let job = client(&from).await.backup(config, Local::directory(directory.path()));
     let error = job.wait().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Scan);

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use asbackup::{
-    BackupReport, ByteSize, Completeness, Error, ErrorKind, ExistingFiles, ExtraFiles, FindingKind, Local,
-    ManifestRule, Parallelism, Rename, RestoreReport, ValidateConfig, ValidateReport,
+    BackupReport, ByteSize, Checkpoint, Completeness, Error, ErrorKind, ExistingFiles, ExtraFiles,
+    FindingKind, Local, ManifestRule, Parallelism, Rename, RestoreReport, ValidateConfig, ValidateReport,
 };
 use asbackup_testserver::TestServer;
 
@@ -338,6 +338,7 @@ async fn failed_replacement_leaves_the_old_set_as_it_was() {
     fs::create_dir(directory.path().join("asbackup.manifest.json.part")).unwrap();
     let mut config = backup_config();
     config.existing = ExistingFiles::Replace;
+    config.checkpoint = Checkpoint::Off;
     let job = client(&from).await.backup(config, Local::directory(directory.path()));
     assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Storage);
     assert_eq!(job.report().unwrap().target.manifest, None);

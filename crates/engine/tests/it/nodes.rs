@@ -4,8 +4,8 @@
 use std::{error::Error as _, num::NonZeroUsize, path::Path, time::Duration};
 
 use asbackup::{
-    BackupConfig, BackupReport, BatchLimits, Client, Cluster, ClusterConfig, Error, ErrorKind, Job, Local,
-    Parallelism, RestoreConfig, RestoreReport, ScanRetry, Seed, Writes,
+    BackupConfig, BackupReport, BatchLimits, Checkpoint, Client, Cluster, ClusterConfig, Error, ErrorKind,
+    Job, Local, Parallelism, RestoreConfig, RestoreReport, ScanRetry, Seed, Writes,
 };
 use asbackup_codec::wire::ResultCode;
 use asbackup_demo::sample;
@@ -76,6 +76,7 @@ impl Backup {
         let mut config = backup_config();
         config.readers = Parallelism::new(3).unwrap();
         config.retry = ScanRetry { max_retries: 12, first_pause: Duration::from_millis(2) };
+        config.checkpoint = Checkpoint::Off;
         config
     }
 

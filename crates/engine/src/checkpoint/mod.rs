@@ -1,0 +1,193 @@
+//! Progress that survives the process: what of a backup is durable, kept beside its data while it runs, so that a run
+//! that was killed can be gone on with. Source of all facts: docs/format/state.md.
+//!
+//! A cursor is saved only after the bytes before it are durable. Names are too: a file is in the state before it is in
+//! the directory.
+
+mod document;
+
+mod start;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use asbackup_model::{Block, Digest, Inexact, PartitionId, PartitionSet};
+use asbackup_storage::Local;
+
+use crate::{
+    Error,
+    config::Checkpoint as Period,
+    manifest::{ListedFile, SetIndex},
+    progress::Counters,
+    sink::file::EntryCounts,
+};
+
+pub(crate) use document::{FileState, Metadata, State, StateFile};
+pub(crate) use start::{Start, files_of_unfinished, start};
+
+/// Keeps the state of a backup, or doesn't if that isn't wanted.
+#[derive(Debug)]
+pub(crate) struct Checkpoint(Option<Keeper>);
+
+#[derive(Debug)]
+struct Keeper {
+    place: StatePlace,
+    /// Where the data lies.
+    target: Local,
+    period: Duration,
+    state: Mutex<State>,
+}
+
+/// Where a state lies.
+#[derive(Debug, Clone)]
+pub(crate) struct StatePlace {
+    pub(crate) directory: Local,
+    pub(crate) name: String,
+}
+
+/// How far a writer has come since it was last saved.
+#[derive(Debug, Default)]
+pub(crate) struct Advance {
+    cursors: BTreeMap<PartitionId, Digest>,
+    done: PartitionSet,
+    records: u64,
+    skipped: u64,
+    inexact: Inexact,
+}
+
+impl Advance {
+    /// Adds a block that was written.
+    pub(crate) fn add(&mut self, block: &Block) {
+        self.cursors.extend(block.cursors.iter().map(|digest| (digest.partition(), *digest)));
+        self.done |= block.done;
+        self.records += block.records;
+        self.skipped += block.skipped;
+        self.inexact += block.inexact;
+    }
+}
+
+impl Checkpoint {
+    /// Returns the keeper of a state, which isn't saved before [`Self::begin`].
+    pub(crate) fn new(period: Period, place: StatePlace, target: Local, state: State) -> Self {
+        let Period::Every(period) = period else { return Self(None) };
+        Self(Some(Keeper { place, target, period, state: Mutex::new(state) }))
+    }
+
+    /// Returns whether it is time to save what was written after `last`.
+    pub(crate) fn is_due(&self, last: Instant) -> bool {
+        self.0.as_ref().is_some_and(|keeper| last.elapsed() >= keeper.period)
+    }
+
+    /// Returns whether a state is kept.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Saves the state before any data is written.
+    pub(crate) fn begin(&self, partitions: PartitionSet) -> Result<(), Error> {
+        self.change(|state| state.partitions = partitions)
+    }
+
+    /// A file is about to be created.
+    pub(crate) fn opened(&self, name: &str, next_file: u64) -> Result<(), Error> {
+        self.change(|state| {
+            state.file(name);
+            state.next_file = state.next_file.max(next_file);
+        })
+    }
+
+    /// The first `bytes` of a file are durable, and with them all that `advance` tells.
+    pub(crate) fn settled(
+        &self,
+        (name, bytes): (&str, u64),
+        counts: &EntryCounts,
+        advance: &Advance,
+    ) -> Result<(), Error> {
+        self.change(|state| {
+            state.file(name).settle(bytes, counts);
+            state.take_in(Some(name), advance);
+        })
+    }
+
+    /// A file has its name, and all that `advance` tells is durable.
+    pub(crate) fn completed(&self, listed: &ListedFile, advance: &Advance) -> Result<(), Error> {
+        self.change(|state| {
+            state.file(&listed.name).complete(listed);
+            state.take_in(Some(&listed.name), advance);
+        })
+    }
+
+    /// Nothing that `advance` tells needs any more bytes.
+    pub(crate) fn advanced(&self, advance: &Advance) -> Result<(), Error> {
+        self.change(|state| state.take_in(None, advance))
+    }
+
+    /// Indexes and UDF modules are written, but for the set indexes, which the side file takes up.
+    pub(crate) fn metadata_done(
+        &self,
+        set_indexes: &[SetIndex],
+        warnings: &[String],
+        counters: &Counters,
+    ) -> Result<(), Error> {
+        self.change(|state| {
+            let (set_indexes, warnings) = (set_indexes.to_vec(), warnings.to_vec());
+            state.metadata = Some(Metadata { set_indexes, warnings });
+            state.counts.indexes_read = counters.indexes_read.count();
+            state.counts.udfs_read = counters.udfs_read.count();
+        })
+    }
+
+    /// Returns whether there is anything that is worth another run: records. All else is read again at no cost.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        self.0.as_ref().is_some_and(|keeper| !keeper.lock().cursors.is_empty())
+    }
+
+    /// Returns how many records are durable.
+    pub(crate) fn records_written(&self) -> u64 {
+        self.0.as_ref().map_or(0, |keeper| keeper.lock().counts.records_written)
+    }
+
+    /// Returns the path of the state.
+    pub(crate) fn path(&self) -> Option<String> {
+        let place = &self.0.as_ref()?.place;
+        Some(place.directory.path().join(&place.name).display().to_string())
+    }
+
+    /// Removes the state: the backup is whole, or nothing of it is left.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        self.0.as_ref().map_or(Ok(()), |keeper| keeper.place.remove())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Error> {
+        let Some(keeper) = &self.0 else { return Ok(()) };
+        let mut state = keeper.lock();
+        change(&mut state);
+        keeper.save(&state)
+    }
+}
+
+impl Keeper {
+    fn save(&self, state: &State) -> Result<(), Error> {
+        // The names of the files that it names must be durable before its own bytes are.
+        self.target.sync()?;
+        let mut upload = self.place.directory.upload(&self.place.name)?;
+        upload.write(state.encode().as_bytes())?;
+        upload.complete()?;
+        tracing::debug!(directory = %self.target.path().display(), "state saved");
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StatePlace {
+    fn remove(&self) -> Result<(), Error> {
+        self.directory.remove(&self.name)?;
+        Ok(self.directory.sync()?)
+    }
+}

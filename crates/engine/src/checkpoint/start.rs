@@ -1,0 +1,362 @@
+//! How a backup begins: what lies in its target already, and what becomes of that.
+
+use std::{collections::BTreeSet, time::SystemTime};
+
+use asbackup_model::{PartitionId, PartitionSet};
+use asbackup_storage::{Local, Lock};
+use serde_json::Value;
+
+use super::{
+    StatePlace,
+    document::{Beginning, State},
+};
+use crate::{
+    Error, ErrorKind,
+    config::{BackupConfig, Checkpoint, ExistingFiles, ExtraFiles, ManifestRule},
+    manifest::{self, DocumentError, Manifest, SetRules},
+    naming, report,
+};
+
+/// What a backup begins with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// Keeps other jobs away from the target.
+    #[expect(dead_code, reason = "it is held, not used")]
+    lock: Option<Lock>,
+    pub(crate) place: StatePlace,
+    /// The state of the run that is gone on with, or a new one.
+    pub(crate) state: State,
+    /// Whether the state is that of an earlier run.
+    pub(crate) resumed: bool,
+    /// The manifest of the backup that is there, if all that was asked for is done.
+    pub(crate) complete: Option<Manifest>,
+    /// Unfinished files of a killed run that go when the backup is complete.
+    pub(crate) unfinished: Vec<String>,
+}
+
+/// Looks at a target, and decides what a backup begins with.
+pub(crate) fn start(config: &BackupConfig, target: &Local, started: SystemTime) -> Result<Start, Error> {
+    let place = place(config, target)?;
+    target.prepare()?;
+    place.directory.prepare()?;
+    let lock = lock(target)?;
+    let names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
+    let found = Found { config, target, place: &place, names };
+    let begun = match config.existing {
+        ExistingFiles::Refuse => found.refuse(),
+        ExistingFiles::Replace => found.replace(),
+        ExistingFiles::Continue => found.go_on(),
+    }?;
+    let fresh = || found.new_state(&begun, started);
+    let (state, resumed) = match begun.state {
+        Some(ref state) => (state.as_ref().clone(), true),
+        None => (fresh(), false),
+    };
+    let Begun { complete, unfinished, .. } = begun;
+    Ok(Start { lock, place: place.clone(), state, resumed, complete, unfinished })
+}
+
+/// Returns the names of the files of a run beside an older backup that hasn't ended. A state that can't be read names
+/// none.
+pub(crate) fn files_of_unfinished(source: &Local) -> Vec<String> {
+    let bytes = manifest::read(source, naming::STATE).ok().and_then(Result::ok);
+    let state = bytes.and_then(|bytes| State::decode(&bytes).ok());
+    state.map_or_else(Vec::new, |state| state.files.into_iter().map(|file| file.name).collect())
+}
+
+/// What lies in a target.
+struct Found<'a> {
+    config: &'a BackupConfig,
+    target: &'a Local,
+    place: &'a StatePlace,
+    names: Vec<String>,
+}
+
+/// What was decided.
+#[derive(Default)]
+struct Begun {
+    state: Option<Box<State>>,
+    complete: Option<Manifest>,
+    replaced: Vec<String>,
+    unfinished: Vec<String>,
+}
+
+impl Found<'_> {
+    /// Accepts only a target that is empty.
+    fn refuse(&self) -> Result<Begun, Error> {
+        if self.has_state()? {
+            return Err(self.unfinished_run());
+        }
+        match self.names.len() {
+            0 => Ok(Begun::default()),
+            files => Err(not_empty(self.target, files)),
+        }
+    }
+
+    /// Takes the place of the backup that is there. Of a killed run beside it nothing is needed.
+    fn replace(&self) -> Result<Begun, Error> {
+        let mut names = self.names.clone();
+        if self.has_state()? {
+            let manifest = self.manifest()?;
+            if let Some(Ok(state)) = self.state()?
+                && !is_of(manifest.as_ref(), &state)
+            {
+                let dropped: BTreeSet<String> = state.files.into_iter().map(|file| file.name).collect();
+                dropped.iter().try_for_each(|name| self.remove_file(name))?;
+                names.retain(|name| !dropped.contains(name.strip_suffix(".part").unwrap_or(name)));
+            }
+            self.place.remove()?;
+        }
+        let unfinished = names.iter().filter(|name| naming::is_unfinished(name)).cloned().collect();
+        let replaced = names.into_iter().filter(|name| naming::is_data(name) || naming::is_side_file(name));
+        Ok(Begun { replaced: replaced.collect(), unfinished, ..Begun::default() })
+    }
+
+    /// Goes on with the run that is there.
+    fn go_on(&self) -> Result<Begun, Error> {
+        let manifest = self.manifest()?;
+        let Some(state) = self.state()? else {
+            return match manifest {
+                Some(manifest) => self.done(manifest),
+                None if self.names.is_empty() => Ok(Begun::default()),
+                None => Err(self.nothing_to_continue()),
+            };
+        };
+        let state = state.map_err(|error| self.unreadable(error))?;
+        if is_of(manifest.as_ref(), &state) {
+            return self.clear_up(manifest, &state);
+        }
+        check_options(&state.options, &manifest::options(self.config))?;
+        let unfinished = self.leftovers(&state);
+        Ok(Begun { state: Some(Box::new(self.keep_durable(state)?)), unfinished, ..Begun::default() })
+    }
+
+    /// The backup that is there is all that was asked for, if it has the same options and is whole.
+    fn done(&self, manifest: Manifest) -> Result<Begun, Error> {
+        if manifest.fingerprint() != manifest::fingerprint(self.config) {
+            let path = self.target.path().display();
+            let message = format!("{path} holds a complete backup with other options");
+            return Err(Error::of(ErrorKind::Config, message)
+                .hint("choose another directory, or replace the backup in it with --remove-files")
+                .build());
+        }
+        let rules = SetRules { manifest: ManifestRule::Required, extra: ExtraFiles::Refuse };
+        manifest::refuse(&manifest::survey(self.target, rules)?.findings)?;
+        Ok(Begun { complete: Some(manifest), ..Begun::default() })
+    }
+
+    /// The run was killed when its manifest was in place: what was left to do is done now.
+    fn clear_up(&self, manifest: Option<Manifest>, state: &State) -> Result<Begun, Error> {
+        check_options(&state.options, &manifest::options(self.config))?;
+        for name in state.replaces.iter().chain(&self.leftovers(state)) {
+            self.target.remove(name)?;
+        }
+        self.target.sync()?;
+        self.place.remove()?;
+        manifest.map_or_else(|| Ok(Begun::default()), |manifest| self.done(manifest))
+    }
+
+    /// Removes what the killed run wrote that isn't durable, and forgets it.
+    fn keep_durable(&self, mut state: State) -> Result<State, Error> {
+        let written = state.metadata.is_some();
+        let (kept, dropped) = std::mem::take(&mut state.files)
+            .into_iter()
+            .partition(|file| file.durable_bytes > 0 && (written || !naming::is_metadata(&file.name)));
+        state.files = kept;
+        let dropped: Vec<super::StateFile> = dropped;
+        dropped.iter().try_for_each(|file| self.remove_file(&file.name))?;
+        // A side file is written at the end, and again by the run that comes so far.
+        let own = |name: &&String| {
+            naming::is_side_file(name)
+                && naming::number(name).map_or(state.replaces.is_empty(), |number| number >= state.first_file)
+        };
+        self.names.iter().filter(own).try_for_each(|name| self.remove_file(name))?;
+        let has_first = state.files.iter().any(|file| naming::number(&file.name) == Some(state.first_file));
+        if !has_first {
+            state.first_file = state.next_file;
+        }
+        state.resumes += 1;
+        Ok(state)
+    }
+
+    /// Returns the unfinished files that aren't those of the run that is gone on with.
+    fn leftovers(&self, state: &State) -> Vec<String> {
+        let of_run =
+            |part: &str| state.files.iter().any(|file| part.strip_suffix(".part") == Some(&file.name));
+        let parts = self.names.iter().filter(|name| naming::is_unfinished(name) && !of_run(name));
+        parts.cloned().collect()
+    }
+
+    fn remove_file(&self, name: &str) -> Result<(), Error> {
+        self.target.remove(name)?;
+        Ok(self.target.remove(&format!("{name}.part"))?)
+    }
+
+    fn new_state(&self, begun: &Begun, started: SystemTime) -> State {
+        State::new(Beginning {
+            run: format!("{:016x}", fastrand::u64(..)),
+            started: report::rfc3339(started),
+            first_file: self.names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
+            fingerprint: manifest::fingerprint(self.config),
+            options: manifest::options(self.config),
+            replaces: begun.replaced.clone(),
+        })
+    }
+
+    fn has_state(&self) -> Result<bool, Error> {
+        Ok(self.place.directory.list()?.iter().any(|file| file.name == self.place.name))
+    }
+
+    fn state(&self) -> Result<Option<Result<State, DocumentError>>, Error> {
+        if !self.has_state()? {
+            return Ok(None);
+        }
+        let bytes = manifest::read(&self.place.directory, &self.place.name)?;
+        Ok(Some(bytes.and_then(|bytes| {
+            // What is no JSON at all is no damaged state of ours, but perhaps a state of an older tool.
+            match bytes.first() {
+                Some(b'{') => State::decode(&bytes),
+                _ => Err(DocumentError::NotText),
+            }
+        })))
+    }
+
+    fn manifest(&self) -> Result<Option<Manifest>, Error> {
+        if !self.names.iter().any(|name| name == naming::MANIFEST) {
+            return Ok(None);
+        }
+        // A damaged one is no backup to be left as it is, and none to be relied on.
+        Ok(manifest::read(self.target, naming::MANIFEST)?.and_then(|bytes| Manifest::decode(&bytes)).ok())
+    }
+
+    fn unfinished_run(&self) -> Error {
+        let path = self.target.path().display();
+        let message = format!("the target {path} isn't empty: it holds an unfinished backup");
+        Error::of(ErrorKind::Config, message)
+            .place(|place| place.file = Some(self.place.name.clone()))
+            .hint("go on with it with --continue, or replace it with --remove-files")
+            .build()
+    }
+
+    fn nothing_to_continue(&self) -> Error {
+        let (path, name) = (self.target.path().display(), &self.place.name);
+        let message = format!("{path} has no {name}, so there is no run to go on with, and it isn't empty");
+        Error::of(ErrorKind::Config, message)
+            .hint("name the state with --continue NAME or --state-dir, or replace what is there with --remove-files")
+            .build()
+    }
+
+    fn unreadable(&self, error: DocumentError) -> Error {
+        let name = &self.place.name;
+        let file = |place: &mut crate::ErrorPlace| place.file = Some(name.clone());
+        match error {
+            DocumentError::NotText => {
+                let message = format!(
+                    "{name} isn't a state of this program, but perhaps one of backup-go or the C tools"
+                );
+                Error::of(ErrorKind::Config, message).hint(
+                    "finish that backup with the tool that began it, or start anew in an empty directory",
+                )
+            }
+            DocumentError::Format { .. } | DocumentError::Version { .. } => {
+                Error::of(ErrorKind::Config, format!("{name} isn't a state that this program can go on with"))
+                    .hint("start anew in an empty directory, or with --remove-files")
+                    .source(error)
+            }
+            error => Error::of(ErrorKind::Integrity, format!("{name} can't be relied on"))
+                .hint("start anew in an empty directory, or with --remove-files")
+                .source(error),
+        }
+        .place(file)
+        .build()
+    }
+}
+
+/// Returns whether a manifest was written by the run whose state this is.
+fn is_of(manifest: Option<&Manifest>, state: &State) -> bool {
+    manifest.is_some_and(|manifest| manifest.run() == Some(state.run.as_str()))
+}
+
+fn not_empty(target: &Local, files: usize) -> Error {
+    let message = format!("the target {} isn't empty: it holds {files} files", target.path().display());
+    Error::of(ErrorKind::Config, message)
+        .hint("choose another directory, or replace the backup in it with --remove-files")
+        .build()
+}
+
+/// Checks that a run writes the same as the one that it goes on with.
+fn check_options(before: &Value, now: &Value) -> Result<(), Error> {
+    let (Some(before), Some(now)) = (before.as_object(), now.as_object()) else {
+        return Err(Error::of(ErrorKind::Integrity, "the state has no options").build());
+    };
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    for name in names {
+        let value = |options: &serde_json::Map<String, Value>| options.get(name).cloned().unwrap_or_default();
+        if value(before) != value(now) {
+            let (before, now) = (value(before), value(now));
+            let message =
+                format!("the unfinished backup has the option {name} = {before}, but this run has {now}");
+            return Err(Error::of(ErrorKind::Config, message)
+                .hint("give the options that the backup was begun with, or start anew in an empty directory")
+                .build());
+        }
+    }
+    Ok(())
+}
+
+fn place(config: &BackupConfig, target: &Local) -> Result<StatePlace, Error> {
+    let name = config.state_name.clone().unwrap_or_else(|| naming::STATE.to_owned());
+    let taken = naming::is_data(&name) || naming::is_side_file(&name) || name == naming::MANIFEST;
+    if ["", ".", ".."].contains(&name.as_str())
+        || name.contains(['/', '\\', '\0'])
+        || taken
+        || name.ends_with(".part")
+    {
+        let message = format!("{name:?} can't be the name of a state");
+        return Err(Error::of(ErrorKind::Config, message)
+            .hint("give a name without separators that doesn't end in .asb, .asbx or .part; --state-dir says where it lies")
+            .build());
+    }
+    if config.checkpoint == Checkpoint::Off && config.existing == ExistingFiles::Continue {
+        let message = "a run that keeps no state can't go on with an earlier one";
+        return Err(Error::of(ErrorKind::Config, message)
+            .hint("leave out --no-resume or --continue")
+            .build());
+    }
+    let directory = config.state_directory.as_ref().map_or_else(|| target.clone(), Local::directory);
+    Ok(StatePlace { directory, name })
+}
+
+fn lock(target: &Local) -> Result<Option<Lock>, Error> {
+    match target.lock() {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => {
+            let message = format!("another job is writing into {}", target.path().display());
+            Err(Error::of(ErrorKind::Config, message)
+                .hint("wait for its end, or choose another directory")
+                .build())
+        }
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the directory can't be locked against other jobs"
+            );
+            Ok(None)
+        }
+    }
+}
+
+impl Start {
+    /// Returns the partitions that the whole backup reads, given those that each node owns of what was selected, and
+    /// what is left of each node's. An earlier run has settled the former.
+    pub(crate) fn left_of(&self, owned: Vec<Vec<PartitionId>>) -> (PartitionSet, Vec<Vec<PartitionId>>) {
+        let selected = match self.resumed {
+            true => self.state.partitions,
+            false => owned.iter().flatten().copied().collect(),
+        };
+        let done = self.state.done();
+        let is_left = |partition: &PartitionId| selected.contains(*partition) && !done.contains(*partition);
+        let left = owned.into_iter().map(|partitions| partitions.into_iter().filter(is_left).collect());
+        (selected, left.collect())
+    }
+}

@@ -1,0 +1,418 @@
+//! Backups that end before their time, wherever that is: the run that goes on with one makes the whole of it, with
+//! every record once.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use asbackup::{
+    BackupConfig, BackupReport, ByteSize, Checkpoint, Completeness, Error, ErrorKind, ExistingFiles, Local,
+    Parallelism, Spelling, ValidateConfig,
+};
+use asbackup_codec::wire::ResultCode;
+use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    moments::{copies, copy, watch},
+    setup::{
+        NAMESPACE, assert_same, back_up, backup_config, client, files, loaded_server, restore_config, server,
+    },
+};
+
+const RECORDS: u64 = 5_000;
+const STATE: &str = "asbackup.state.json";
+
+/// Saves after each block.
+fn config(streams: usize, file_limit: Option<u64>) -> BackupConfig {
+    let mut config = backup_config();
+    config.readers = Parallelism::new(streams).unwrap();
+    config.writers = config.readers;
+    config.file_limit = file_limit.map(ByteSize);
+    config.checkpoint = Checkpoint::Every(Duration::ZERO);
+    config
+}
+
+fn continued(mut config: BackupConfig) -> BackupConfig {
+    config.existing = ExistingFiles::Continue;
+    config
+}
+
+async fn run(from: &TestServer, config: BackupConfig, directory: &Path) -> Result<Arc<BackupReport>, Error> {
+    client(from).await.backup(config, Local::directory(directory)).wait().await
+}
+
+/// Backs up, and returns what would have been left at each moment.
+async fn killed_everywhere(from: &TestServer, config: BackupConfig, directory: &Path) -> Vec<TempDir> {
+    watch(directory);
+    run(from, config, directory).await.unwrap();
+    let copies = copies(directory);
+    assert!(copies.len() > 8, "{}", copies.len());
+    copies
+}
+
+/// Checks that a directory holds each record of a server once, and nothing but a whole backup.
+async fn assert_whole(from: &TestServer, directory: &Path) {
+    let report = asbackup::validate(ValidateConfig::new(), Local::directory(directory)).wait().await.unwrap();
+    assert_eq!(report.source.completeness, Completeness::Checked, "{:?}", report.findings);
+    assert_eq!((report.findings.len(), report.records.read), (0, from.store().record_count(NAMESPACE)));
+    let into = server();
+    client(&into).await.restore(restore_config(), Local::directory(directory)).wait().await.unwrap();
+    assert_same(from, &into, NAMESPACE);
+    let others: Vec<_> = files(directory)
+        .into_keys()
+        .filter(|name| !name.ends_with(".asb") && name != "asbackup.manifest.json")
+        .collect();
+    assert_eq!(others, Vec::<String>::new());
+}
+
+/// Goes on with what is in a directory, and checks that it is whole then.
+async fn resume(from: &TestServer, config: BackupConfig, directory: &Path) -> Arc<BackupReport> {
+    let report = run(from, continued(config), directory).await.unwrap();
+    let records = &report.records;
+    let all = from.store().record_count(NAMESPACE);
+    assert_eq!((records.read, records.written, records.unaccounted), (all, all, 0));
+    assert_eq!((report.indexes.read, report.indexes.written), (6, 6));
+    assert_eq!((report.udfs.read, report.udfs.written), (2, 2));
+    let files = files(directory);
+    let data = files.iter().filter(|(name, _)| name.ends_with(".asb"));
+    let stored: usize = data.clone().map(|(_, text)| text.len()).sum();
+    assert_eq!((report.target.place.files, report.bytes.stored), (data.count() as u64, stored as u64));
+    assert_whole(from, directory).await;
+    report
+}
+
+fn state(directory: &Path) -> Value {
+    serde_json::from_slice(&fs::read(directory.join(STATE)).unwrap()).unwrap()
+}
+
+/// Returns name and durable bytes of the files that the state says are open.
+fn open_files(directory: &Path) -> Vec<(String, u64)> {
+    let state = state(directory);
+    let open = state["files"].as_array().unwrap().iter().filter(|file| file["state"] == "open");
+    let pair =
+        |file: &Value| (file["name"].as_str().unwrap().to_owned(), file["durable_bytes"].as_u64().unwrap());
+    open.map(pair).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_that_is_killed_anywhere_is_gone_on_with() {
+    let from = loaded_server(RECORDS);
+    for (streams, file_limit) in [(1, None), (3, None), (2, Some(300_000)), (3, Some(1))] {
+        let directory = tempfile::tempdir().unwrap();
+        for left in killed_everywhere(&from, config(streams, file_limit), directory.path()).await {
+            resume(&from, config(streams, file_limit), left.path()).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_parallelism_deals_the_rest_anew() {
+    let from = loaded_server(RECORDS);
+    for (before, after) in [(3, 1), (2, 7)] {
+        let directory = tempfile::tempdir().unwrap();
+        for left in killed_everywhere(&from, config(before, None), directory.path()).await {
+            resume(&from, config(after, None), left.path()).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_that_goes_on_may_be_killed_too() {
+    let from = loaded_server(RECORDS);
+    let directory = tempfile::tempdir().unwrap();
+    for left in killed_everywhere(&from, config(2, Some(500_000)), directory.path()).await.iter().step_by(3) {
+        watch(left.path());
+        resume(&from, config(2, Some(500_000)), left.path()).await;
+        for again in copies(left.path()) {
+            resume(&from, config(3, None), again.path()).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_behind_the_last_durable_byte_does_not_matter() {
+    let from = loaded_server(RECORDS);
+    let directory = tempfile::tempdir().unwrap();
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for left in killed_everywhere(&from, config(2, Some(500_000)), directory.path()).await {
+        for (name, durable) in open_files(left.path()).into_iter().filter(|(_, durable)| *durable > 0) {
+            let part = left.path().join(format!("{name}.part"));
+            let Ok(mut text) = fs::read(&part) else { continue };
+            assert!(text.len() as u64 >= durable, "seed {seed}");
+            text.truncate(random.usize(usize::try_from(durable).unwrap()..=text.len()));
+            text.extend((0..random.usize(..1000)).map(|_| random.u8(..)));
+            fs::write(&part, text).unwrap();
+            // Or killed when the file had its name, but not yet in the state.
+            if random.bool() {
+                fs::rename(&part, left.path().join(&name)).unwrap();
+            }
+        }
+        resume(&from, config(2, Some(500_000)), left.path()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_backup_that_is_killed_leaves_the_old_one_whole_and_is_gone_on_with() {
+    let (old, from) = (loaded_server(500), loaded_server(RECORDS));
+    let directory = tempfile::tempdir().unwrap();
+    back_up(&old, directory.path()).await;
+    let mut replacing = config(2, Some(500_000));
+    replacing.existing = ExistingFiles::Replace;
+    let copies = killed_everywhere(&from, replacing.clone(), directory.path()).await;
+    assert_whole(&from, directory.path()).await;
+    let (last, before) = copies.split_last().unwrap();
+    for left in before {
+        let into = server();
+        let restored = client(&into).await.restore(restore_config(), Local::directory(left.path()));
+        assert_eq!(restored.wait().await.unwrap().source.completeness, Completeness::Checked);
+        assert_same(&old, &into, NAMESPACE);
+        // Once more from the start, and the rest of the run that was killed.
+        let again = copy(left.path());
+        run(&from, replacing.clone(), again.path()).await.unwrap();
+        assert_whole(&from, again.path()).await;
+        resume(&from, config(2, Some(500_000)), left.path()).await;
+    }
+    let report = resume(&from, config(2, Some(500_000)), last.path()).await;
+    assert_eq!(report.warnings, ["the backup is complete already: nothing was done"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_cluster_leaves_what_can_be_gone_on_with() {
+    let from = loaded_server(RECORDS);
+    for records in [800_000, 1_200_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let cut = FaultAction::CutAfter(records);
+        from.faults().add(Fault::new(Command::Query, cut));
+        from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
+        let mut failing = config(1, None);
+        failing.checkpoint = Checkpoint::Every(Duration::from_secs(3600));
+        failing.retry.max_retries = 1;
+        let job = client(&from).await.backup(failing, Local::directory(directory.path()));
+        assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Scan);
+        let report = job.report().unwrap();
+        assert_eq!(report.state_file.as_deref(), directory.path().join(STATE).to_str());
+        assert_eq!((report.target.manifest, report.records.unaccounted), (None, 0));
+        let saved = state(directory.path());
+        assert_eq!(saved["counts"]["records_written"], report.records.written);
+        assert!(report.records.written > 0, "{:?}", report.records);
+        from.faults().clear();
+        let report = resume(&from, config(1, None), directory.path()).await;
+        assert_eq!(report.state_file, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelled_backup_is_gone_on_with() {
+    let from = loaded_server(RECORDS);
+    let directory = tempfile::tempdir().unwrap();
+    from.faults().add(Fault::new(Command::Query, FaultAction::HoldAfter(1_000_000)));
+    let mut patient = config(1, None);
+    patient.checkpoint = Checkpoint::Every(Duration::from_secs(3600));
+    let job = client(&from).await.backup(patient, Local::directory(directory.path()));
+    while from.faults().held() == 0 || job.progress().bytes_stored < 500_000 {
+        tokio::task::yield_now().await;
+    }
+    job.cancel();
+    assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(job.report().unwrap().records.written > 0);
+    assert!(files(directory.path()).contains_key("0_test_2.asb.part"));
+    from.faults().clear();
+    let report = resume(&from, config(1, None), directory.path()).await;
+    assert!(report.records.read == RECORDS && !files(directory.path()).contains_key(STATE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_before_the_first_record_leaves_nothing() {
+    let from = loaded_server(10);
+    let refused = FaultAction::ErrorCode(ResultCode::PARAMETER);
+    from.faults().add(Fault::new(Command::Query, refused).times(u64::MAX));
+    let directory = tempfile::tempdir().unwrap();
+    let job = client(&from).await.backup(config(1, None), Local::directory(directory.path()));
+    assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Scan);
+    assert_eq!(job.report().unwrap().state_file, None);
+    assert!(files(directory.path()).is_empty());
+}
+
+/// Returns what is left of a backup that was killed in the middle.
+async fn killed(from: &TestServer) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let mut copies = killed_everywhere(from, config(2, Some(500_000)), directory.path()).await;
+    copies.swap_remove(copies.len() / 2)
+}
+
+/// Checks that a run is refused and changes nothing; returns the message and the hint.
+async fn refused(
+    from: &TestServer,
+    config: BackupConfig,
+    directory: &Path,
+    kind: ErrorKind,
+) -> (String, String) {
+    let before = files(directory);
+    let error = run(from, config, directory).await.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert!(files(directory) == before, "{error:?}");
+    let message = error.to_string().replace(&directory.display().to_string(), "<directory>");
+    (message, error.hint().unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_backup_is_refused_unless_it_is_gone_on_with_or_replaced() {
+    let from = loaded_server(RECORDS);
+    let left = killed(&from).await;
+    assert_eq!(
+        refused(&from, config(1, None), left.path(), ErrorKind::Config).await,
+        (
+            "the target <directory> isn't empty: it holds an unfinished backup".to_owned(),
+            "go on with it with --continue, or replace it with --remove-files".to_owned()
+        )
+    );
+    let mut replacing = config(1, None);
+    replacing.existing = ExistingFiles::Replace;
+    run(&from, replacing, left.path()).await.unwrap();
+    assert_whole(&from, left.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_options_are_refused_by_name() {
+    let from = loaded_server(RECORDS);
+    let left = killed(&from).await;
+    let mut compact = continued(config(1, None));
+    compact.spelling = Spelling::Compact;
+    assert_eq!(
+        refused(&from, compact, left.path(), ErrorKind::Config).await,
+        (
+            "the unfinished backup has the option compact = false, but this run has true".to_owned(),
+            "give the options that the backup was begun with, or start anew in an empty directory".to_owned()
+        )
+    );
+    resume(&from, config(1, None), left.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_on_without_a_state_needs_nothing_or_the_whole_backup() {
+    let from = loaded_server(RECORDS);
+    let directory = tempfile::tempdir().unwrap();
+    resume(&from, config(1, None), directory.path()).await;
+    let before = files(directory.path());
+    let report = run(&from, continued(config(3, Some(1))), directory.path()).await.unwrap();
+    assert_eq!((report.records.written, report.target.manifest), (RECORDS, Some("asbackup.manifest.json")));
+    assert!(files(directory.path()) == before);
+
+    let mut compact = continued(config(1, None));
+    compact.spelling = Spelling::Compact;
+    let (message, _) = refused(&from, compact, directory.path(), ErrorKind::Config).await;
+    assert_eq!(message, "<directory> holds a complete backup with other options");
+    fs::remove_file(directory.path().join("0_test_2.asb")).unwrap();
+    refused(&from, continued(config(1, None)), directory.path(), ErrorKind::Integrity).await;
+    fs::remove_file(directory.path().join("asbackup.manifest.json")).unwrap();
+    let (message, hint) =
+        refused(&from, continued(config(1, None)), directory.path(), ErrorKind::Config).await;
+    assert_eq!(
+        message,
+        "<directory> has no asbackup.state.json, so there is no run to go on with, and it isn't empty"
+    );
+    assert!(hint.contains("--continue NAME"), "{hint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_that_cannot_be_relied_on_are_refused() {
+    let from = loaded_server(RECORDS);
+    let left = killed(&from).await;
+    let path = left.path().join(STATE);
+    let text = fs::read_to_string(&path).unwrap();
+    let go_on = || continued(config(1, None));
+
+    fs::write(&path, text.replacen("\"resumes\": 0", "\"resumes\": 1", 1)).unwrap();
+    let (message, _) = refused(&from, go_on(), left.path(), ErrorKind::Integrity).await;
+    assert_eq!(message, "asbackup.state.json can't be relied on");
+    fs::write(&path, text.replacen("\"version\": 1", "\"version\": 2", 1)).unwrap();
+    let (message, _) = refused(&from, go_on(), left.path(), ErrorKind::Config).await;
+    assert_eq!(message, "asbackup.state.json isn't a state that this program can go on with");
+
+    fs::write(&path, text).unwrap();
+    let (name, durable) = open_files(left.path()).into_iter().find(|(_, durable)| *durable > 0).unwrap();
+    let part = left.path().join(format!("{name}.part"));
+    fs::write(&part, vec![0; usize::try_from(durable).unwrap() - 1]).unwrap();
+    let error = run(&from, go_on(), left.path()).await.unwrap_err();
+    assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Integrity, Some(name.as_str())));
+    assert!(path.exists(), "it can be replaced, or repaired by hand");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_of_the_older_tools_are_refused_with_what_to_do() {
+    let from = loaded_server(10);
+    let states = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/state");
+    for (name, text) in files(&states) {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(&name), text).unwrap();
+        let mut go_on = continued(config(1, None));
+        go_on.state_name = Some(name.clone());
+        let (message, hint) = refused(&from, go_on, directory.path(), ErrorKind::Config).await;
+        assert_eq!(
+            message,
+            format!("{name} isn't a state of this program, but perhaps one of backup-go or the C tools")
+        );
+        assert_eq!(
+            hint,
+            "finish that backup with the tool that began it, or start anew in an empty directory"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_has_one_job_at_a_time() {
+    let from = loaded_server(RECORDS);
+    let directory = tempfile::tempdir().unwrap();
+    from.faults().add(Fault::new(Command::Query, FaultAction::HoldAfter(1_000_000)));
+    let first = client(&from).await.backup(config(1, None), Local::directory(directory.path()));
+    while from.faults().held() == 0 {
+        tokio::task::yield_now().await;
+    }
+    for existing in [ExistingFiles::Refuse, ExistingFiles::Replace, ExistingFiles::Continue] {
+        let mut second = config(1, None);
+        second.existing = existing;
+        let error = run(&from, second, directory.path()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().starts_with("another job is writing into "), "{error}");
+    }
+    from.faults().release();
+    first.wait().await.unwrap();
+    assert_whole(&from, directory.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_may_have_another_name_and_lie_elsewhere() {
+    let from = loaded_server(RECORDS);
+    let (directory, states) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(1_000_000)));
+    from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
+    let mut elsewhere = config(1, None);
+    elsewhere.retry.max_retries = 0;
+    elsewhere.state_name = Some("nightly.json".to_owned());
+    elsewhere.state_directory = Some(states.path().join("below"));
+    let job = client(&from).await.backup(elsewhere.clone(), Local::directory(directory.path()));
+    assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Scan);
+    let path = states.path().join("below/nightly.json");
+    assert_eq!(job.report().unwrap().state_file.as_deref(), path.to_str());
+    assert!(path.exists() && !directory.path().join(STATE).exists());
+    from.faults().clear();
+    resume(&from, elsewhere, directory.path()).await;
+    assert!(!path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_modes_that_cannot_work_are_refused() {
+    let from = loaded_server(10);
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["", "..", "a/b", "a.asb", "a.part", "asbackup.manifest.json", "asbackup.extra.json"] {
+        let mut config = config(1, None);
+        config.state_name = Some(name.to_owned());
+        let (message, _) = refused(&from, config, directory.path(), ErrorKind::Config).await;
+        assert_eq!(message, format!("{name:?} can't be the name of a state"));
+    }
+    let mut stateless = continued(config(1, None));
+    stateless.checkpoint = Checkpoint::Off;
+    let (message, _) = refused(&from, stateless, directory.path(), ErrorKind::Config).await;
+    assert_eq!(message, "a run that keeps no state can't go on with an earlier one");
+}
