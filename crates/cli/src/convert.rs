@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, thread, time::Duration};
 
 use asbackup::{
-    Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
-    ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors, Rename,
-    RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
+    Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, EntryClass, ExistingFiles,
+    ExistsRule, ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism,
+    RecordErrors, Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules,
+    Writes,
 };
 
 use crate::{
@@ -47,7 +48,16 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.writers = config.readers;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
-    config.existing = if args.remove_files { ExistingFiles::Replace } else { ExistingFiles::Refuse };
+    config.existing = match (args.remove_files, &args.resume.go_on) {
+        (true, _) => ExistingFiles::Replace,
+        (false, Some(_)) => ExistingFiles::Continue,
+        (false, None) => ExistingFiles::Refuse,
+    };
+    if args.resume.no_resume {
+        config.checkpoint = Checkpoint::Off;
+    }
+    config.state_name = args.resume.state_name().cloned();
+    config.state_directory = args.resume.state_dir.clone();
     config.socket_timeout = args.socket_timeout;
     config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
     Ok(config)

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, value_parser};
 
 use super::{
-    LeftOut,
+    LeftOut, Resume,
     value::{milliseconds, pause_milliseconds},
 };
 
@@ -17,7 +17,7 @@ pub(crate) struct Backup {
     #[arg(short, long)]
     pub(crate) namespace: String,
 
-    /// Directory to write into; it is created if it doesn't exist, and must be empty
+    /// Directory to write into; it is created if it doesn't exist, and must be empty, or be gone on with
     #[arg(short, long, value_name = "PATH")]
     pub(crate) directory: PathBuf,
 
@@ -37,8 +37,11 @@ pub(crate) struct Backup {
     pub(crate) left_out: LeftOut,
 
     /// Replace the backup files in the directory, once the new ones are complete; other files stay
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "go_on")]
     pub(crate) remove_files: bool,
+
+    #[command(flatten)]
+    pub(crate) resume: Resume,
 
     /// How long a scan may stay silent, in ms
     #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]

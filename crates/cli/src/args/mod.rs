@@ -4,6 +4,7 @@ mod backup;
 mod connection;
 mod output;
 mod restore;
+mod resume;
 mod selection;
 mod value;
 
@@ -20,6 +21,7 @@ pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
+pub(crate) use resume::Resume;
 pub(crate) use selection::LeftOut;
 
 /// Backs up a namespace of an Aerospike cluster into files.
@@ -148,6 +150,12 @@ mod tests {
         assert_eq!(args.connection.host, ["a:1", "b", "[::1]:7"]);
         assert_eq!((args.connection.port, args.backup.parallel, args.backup.file_limit), (4000, 8, 10));
         assert!(args.backup.compact && args.backup.remove_files && args.output.verbose);
+        let args: Asbackup = parse_line("asbackup -n ns -d dir -c").unwrap();
+        assert_eq!((args.backup.resume.go_on.is_some(), args.backup.resume.state_name()), (true, None));
+        for name in ["-c x", "--continue x", "--state-file-dst x"] {
+            let args: Asbackup = parse_line(&format!("asbackup -n ns -d dir {name}")).unwrap();
+            assert_eq!(args.backup.resume.state_name().map(String::as_str), Some("x"));
+        }
         let args: Asbackup = parse_line("asbackup -n ns -d dir -R -I").unwrap();
         assert!(args.backup.left_out.no_records && args.backup.left_out.no_indexes);
         let args: Asrestore = parse_line("asrestore -d in -s a,b -B c -R -I").unwrap();
@@ -177,6 +185,11 @@ mod tests {
             ("--report yaml", &["--report", "text, json"]),
             ("--log-level loud", &["--log-level", "debug, info, warn, error"]),
             ("--color blue", &["--color", "auto, always, never"]),
+            ("-c -r", &["--continue", "--remove-files"]),
+            ("--continue --state-file-dst x", &["--continue", "--state-file-dst"]),
+            ("--continue --no-resume", &["--continue", "--no-resume"]),
+            ("--state-file-dst x --no-resume", &["--state-file-dst", "--no-resume"]),
+            ("--state-dir x --no-resume", &["--state-dir", "--no-resume"]),
             ("stray", &["stray"]),
         ] {
             check_refused::<Asbackup>(&format!("{BACKUP} {flags}"), words);

@@ -30,6 +30,11 @@ pub(crate) trait Summary: Serialize {
 
     /// Returns what happened, as lines for people.
     fn lines(&self) -> Vec<String>;
+
+    /// Returns the path of the state with which the job can be gone on with, if there is one.
+    fn state_file(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// How a command ended.

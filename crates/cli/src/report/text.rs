@@ -37,7 +37,14 @@ impl Summary for BackupReport {
         rows.add("files", files(self.target.place.files, self.bytes.stored, &self.target.place.path));
         rows.named("inexact values", &self.inexact);
         rows.troubles(&self.errors);
+        if let Some(path) = &self.state_file {
+            rows.add("state", format!("{path}: go on with --continue"));
+        }
         rows.end(&self.span, &self.rates, &self.warnings)
+    }
+
+    fn state_file(&self) -> Option<&str> {
+        self.state_file.as_deref()
     }
 }
 

@@ -3,6 +3,7 @@
 mod config;
 mod jobs;
 mod options;
+mod resume_backup;
 mod signals;
 mod tool;
 mod usage;

@@ -20,13 +20,13 @@ use crate::{
 const FOREVER: Duration = Duration::from_secs(3600);
 
 /// A tool that runs.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     stderr: BufReader<ChildStderr>,
 }
 
 impl Running {
-    fn start(mut command: Command, arguments: &str, path: &Path) -> Self {
+    pub(crate) fn start(mut command: Command, arguments: &str, path: &Path) -> Self {
         let path = path.to_str().expect("paths of tests are UTF-8");
         command.args(arguments.split_whitespace().map(|word| word.replace("{}", path)));
         let mut child = command.spawn().expect("the tool can be run");
@@ -35,7 +35,7 @@ impl Running {
     }
 
     /// Waits for a line of standard error that holds this text.
-    fn wait_for(&mut self, text: &str) {
+    pub(crate) fn wait_for(&mut self, text: &str) {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
@@ -44,14 +44,14 @@ impl Running {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args([name, &id]).status().expect("kill can be run");
         assert!(status.success());
     }
 
     /// Waits for the end, and returns the exit code and the rest of standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).expect("standard error is text");
         (self.child.wait().expect("it can be waited for").code(), rest)
@@ -70,7 +70,7 @@ fn check_backup_ends_in_order(signal: &str, code: i32) {
     let (server, dir) = (server(), tempfile::tempdir().expect("a directory can be made"));
     server.faults().add(Fault::new(ServerCommand::Query, FaultAction::Delay(FOREVER)).times(100));
     let mut tool = Running::start(asbackup(), &format!("{} -n test -d {{}}", at(&server)), dir.path());
-    // The metadata file is complete, so that there is something to undo.
+    // The metadata file is complete, so that there is something to undo, but no record that is worth another run.
     tool.wait_for("file complete");
     tool.signal(signal);
     let (ended, rest) = tool.end();
@@ -81,12 +81,12 @@ fn check_backup_ends_in_order(signal: &str, code: i32) {
 }
 
 #[test]
-fn interrupted_backup_is_130_and_leaves_nothing() {
+fn backup_that_is_interrupted_before_its_first_record_is_130_and_leaves_nothing() {
     check_backup_ends_in_order("-INT", 130);
 }
 
 #[test]
-fn terminated_backup_is_143_and_leaves_nothing() {
+fn backup_that_is_terminated_before_its_first_record_is_143_and_leaves_nothing() {
     check_backup_ends_in_order("-TERM", 143);
 }
 
