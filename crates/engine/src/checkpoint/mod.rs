@@ -176,6 +176,8 @@ impl Keeper {
         let mut upload = self.place.directory.upload(&self.place.name)?;
         upload.write(state.encode().as_bytes())?;
         upload.complete()?;
+        // A file that is created next must not outlive a state that doesn't name it.
+        self.place.directory.sync()?;
         tracing::debug!(directory = %self.target.path().display(), "state saved");
         Ok(())
     }

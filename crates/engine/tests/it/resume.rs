@@ -8,6 +8,8 @@ use asbackup::{
     Parallelism, Spelling, ValidateConfig,
 };
 use asbackup_codec::wire::ResultCode;
+use asbackup_demo::sample;
+use asbackup_model::PartitionId;
 use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,7 +17,8 @@ use tempfile::TempDir;
 use crate::{
     moments::{copies, copy, watch},
     setup::{
-        NAMESPACE, assert_same, back_up, backup_config, client, files, loaded_server, restore_config, server,
+        NAMESPACE, assert_same, back_up, backup_config, client, files, loaded_server, now, restore_config,
+        server,
     },
 };
 
@@ -113,6 +116,20 @@ async fn another_parallelism_deals_the_rest_anew() {
         for left in killed_everywhere(&from, config(before, None), directory.path()).await {
             resume(&from, config(after, None), left.path()).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_may_have_other_owners_when_a_run_goes_on() {
+    let from = TestServer::builder().namespace(NAMESPACE).nodes(3).start().unwrap();
+    sample::load_records(from.store(), NAMESPACE, RECORDS, now());
+    sample::load_metadata(from.store(), NAMESPACE);
+    let directory = tempfile::tempdir().unwrap();
+    let copies = killed_everywhere(&from, config(3, None), directory.path()).await;
+    let moved: Vec<PartitionId> = PartitionId::all().step_by(2).collect();
+    from.move_partitions(&moved, 0);
+    for left in copies {
+        resume(&from, config(4, None), left.path()).await;
     }
 }
 
