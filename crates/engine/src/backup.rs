@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use asbackup_cluster::{Cluster, QuerySpec, ServerIndex};
+use asbackup_cluster::{Cluster, ServerIndex};
 use asbackup_codec::asb::{self, Version};
 use asbackup_model::{Block, PartitionSet, SecondaryIndex, UdfModule};
 use asbackup_storage::Local;
@@ -20,7 +20,7 @@ use crate::{
     plan::{BackupPlan, plan_backup},
     report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
     sink::{file_set::FileSet, writer},
-    source::scan,
+    source::{scan, selection},
 };
 
 /// Runs a backup to its end and says what it did.
@@ -92,8 +92,9 @@ async fn copy_all(
         let set_indexes = copy_metadata(cluster, config, files, warnings, job).await?;
         return Ok(CopiedAll { partitions: PartitionSet::EMPTY, set_indexes });
     }
-    let total = job.or_cancelled(cluster.object_count(config.namespace.as_bytes())).await?;
-    job.counters.records_total.add(total.map_err(crate::connect_error)?);
+    let in_sets = job.or_cancelled(selection::object_count(cluster, config)).await?;
+    let in_sets = in_sets.map_err(crate::connect_error)?;
+    job.counters.records_total.add(selection::estimated_total(config, plan, in_sets));
     let set_indexes = copy_metadata(cluster, config, files, warnings, job).await?;
     let partitions = copy_records(cluster, config, plan, files, job).await?;
     Ok(CopiedAll { partitions, set_indexes })
@@ -191,7 +192,7 @@ async fn copy_records(
     let (sender, receiver, spare) = Queue::<Block>::new(plan.streams.len()).split();
     let mut tasks = Tasks::new(job.token.clone());
     for partitions in &plan.streams {
-        let query = cluster.query(spec(config), partitions.clone());
+        let query = selection::query(cluster, config, plan, partitions);
         let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
         tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
     }
@@ -203,15 +204,6 @@ async fn copy_records(
     drop(receiver);
     tasks.join().await?;
     Ok(*done.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-fn spec(config: &BackupConfig) -> QuerySpec {
-    let mut spec = QuerySpec::new(config.namespace.as_bytes());
-    spec.filter = Some(asbackup_codec::wire::monitor_set_filter().to_vec());
-    spec.socket_timeout = config.socket_timeout;
-    spec.max_retries = config.retry.max_retries;
-    spec.first_pause = config.retry.first_pause;
-    spec
 }
 
 fn report(

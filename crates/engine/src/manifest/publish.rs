@@ -92,7 +92,7 @@ impl Publication {
             namespace: self.config.namespace.clone(),
             started: span.started,
             finished: span.finished,
-            modified: Modified::default(),
+            modified: Modified::of(&self.config),
             selection: Selection::of(&self.config),
             partitions: self.partitions,
             envelope: Envelope::default(),
