@@ -20,7 +20,7 @@ pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
-pub(crate) use selection::LeftOut;
+pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
 
 /// Backs up a namespace of an Aerospike cluster into files.
 #[derive(Debug, Parser)]

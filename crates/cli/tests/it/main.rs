@@ -3,6 +3,7 @@
 mod config;
 mod jobs;
 mod options;
+mod selection;
 mod signals;
 mod tool;
 mod usage;
