@@ -1,4 +1,5 @@
-//! Which racks there are, and who may read a partition in place of its owner. Source: docs/format/wire.md, "Racks".
+//! What decides how partitions are read: which racks there are, who may read in place of an owner, and whether filters are
+//! known. Source: docs/format/wire.md, "Racks" and "Filters".
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use asbackup_codec::wire::ResultCode;
 use asbackup_model::PartitionId;
 
 use crate::config::Seed;
-use crate::replies::{self, Replicas};
+use crate::replies::{self, Build, Replicas};
 use crate::{Addresses, Cluster, Error, ErrorKind, Node};
 
 /// The racks of a namespace and the names of the nodes in each.
@@ -39,6 +40,12 @@ impl Readers {
 }
 
 impl Cluster {
+    /// Returns whether all nodes know filter expressions.
+    #[must_use]
+    pub fn knows_expressions(&self) -> bool {
+        self.build() >= Build::EXPRESSIONS
+    }
+
     /// Returns the racks of a namespace. A cluster without racks has all nodes in rack 0.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ impl Build {
     pub(crate) const NAMED_ARGUMENTS: Self = Self([8, 1, 0]);
     /// The first that lists and creates indexes over sets. Source: docs/format/manifest.md, "Side file".
     pub(crate) const SET_INDEXES: Self = Self([8, 1, 2]);
+    /// The first that knows filter expressions. Source: docs/format/wire.md, "Filters".
+    pub(crate) const EXPRESSIONS: Self = Self([5, 2, 0]);
     /// The first that gives contexts of indexes in base64.
     pub(crate) const BASE64_CONTEXTS: Self = Self([6, 1, 0]);
 
