@@ -8,6 +8,7 @@ use asbackup_model::{PartitionId, PartitionSet};
 use crate::{
     Error, ErrorKind,
     config::{BackupConfig, EntryClass, NodeSelector, RackId, Scope},
+    source::selection,
     transcode::to_text::MONITOR_SET,
 };
 
@@ -41,6 +42,12 @@ pub(super) fn check_selection(config: &BackupConfig) -> Result<(), Error> {
 pub(super) async fn select(cluster: &Cluster, config: &BackupConfig) -> Result<Selected, Error> {
     if config.left_out.contains(&EntryClass::Records) {
         return Ok(Selected::default());
+    }
+    if selection::needs_expressions(config) && !cluster.knows_expressions() {
+        let message = format!("server {} knows no filters, which come with 5.2", cluster.build());
+        return Err(Error::of(ErrorKind::Config, message)
+            .hint("leave out times, --no-ttl-only, --filter-exp and all but one of --set-list")
+            .build());
     }
     let namespace = config.namespace.as_bytes();
     let wanted = match &config.scope {
@@ -89,25 +96,25 @@ async fn find_nodes(cluster: &Cluster, selectors: &[NodeSelector]) -> Result<Vec
 
 async fn find_node(cluster: &Cluster, nodes: &[Node], selector: &NodeSelector) -> Result<Node, Error> {
     for node in nodes {
-        let is_meant = match selector {
-            NodeSelector::Name(name) => node.name().eq_ignore_ascii_case(name),
-            NodeSelector::Address(_) => {
-                selector.is_at(node.seed())
-                    || cluster
-                        .addresses_of(node)
-                        .await
-                        .map_err(crate::connect_error)?
-                        .iter()
-                        .any(|address| selector.is_at(address))
-            }
-        };
-        if is_meant {
+        if is_meant(cluster, node, selector).await? {
             return Ok(node.clone());
         }
     }
     let known: Vec<_> = nodes.iter().map(|node| format!("{} at {}", node.name(), node.address())).collect();
     let message = format!("no node of the cluster is {selector}: there are {}", known.join(", "));
     Err(Error::of(ErrorKind::Config, message).hint("change --node-list").build())
+}
+
+async fn is_meant(cluster: &Cluster, node: &Node, selector: &NodeSelector) -> Result<bool, Error> {
+    match selector {
+        NodeSelector::Name(name) => Ok(node.name().eq_ignore_ascii_case(name)),
+        NodeSelector::Address(_) if selector.is_at(node.seed()) => Ok(true),
+        // It may be reached at another address than the one that it tells others.
+        NodeSelector::Address(_) => {
+            let told = cluster.addresses_of(node).await.map_err(crate::connect_error)?;
+            Ok(told.iter().any(|address| selector.is_at(address)))
+        }
+    }
 }
 
 /// Returns the nodes of these racks, each of which must have some.
@@ -127,6 +134,11 @@ async fn nodes_in(cluster: &Cluster, namespace: &[u8], wanted: &[RackId]) -> Res
 
 async fn readers_in(cluster: &Cluster, namespace: &[u8], order: &[RackId]) -> Result<Readers, Error> {
     let racks = cluster.racks(namespace).await.map_err(no_racks)?;
+    if let [first, ..] = order
+        && !racks.ids().any(|id| order.iter().any(|rack| rack.number() == id))
+    {
+        return Err(empty_rack(*first, &racks, "change --prefer-racks"));
+    }
     let order: Vec<u32> = order.iter().map(|rack| rack.number()).collect();
     cluster.readers_in(namespace, &racks, &order).await.map_err(crate::connect_error)
 }

@@ -18,7 +18,7 @@ pub(crate) fn query(
     plan: &BackupPlan,
     partitions: &[PartitionId],
 ) -> Query {
-    let mut query = cluster.query(spec(config, plan), partitions.to_vec());
+    let mut query = cluster.query(spec(cluster, config, plan), partitions.to_vec());
     let begun_after = config.scope.begun_after().iter();
     for digest in begun_after.filter(|digest| partitions.contains(&digest.partition())) {
         query.resume_after(*digest);
@@ -26,7 +26,7 @@ pub(crate) fn query(
     query
 }
 
-fn spec(config: &BackupConfig, plan: &BackupPlan) -> QuerySpec {
+fn spec(cluster: &Cluster, config: &BackupConfig, plan: &BackupPlan) -> QuerySpec {
     let mut spec = QuerySpec::new(config.namespace.as_bytes());
     spec.set = only_set(config).map(<[u8]>::to_vec);
     match &config.bins {
@@ -34,7 +34,7 @@ fn spec(config: &BackupConfig, plan: &BackupPlan) -> QuerySpec {
         BinSelection::Only(names) => spec.bins = names.iter().map(<[u8]>::to_vec).collect(),
         BinSelection::None => spec.content = Content::Metadata,
     }
-    spec.filter = Some(filter(config).into_bytes());
+    spec.filter = cluster.knows_expressions().then(|| filter(config).into_bytes());
     spec.socket_timeout = config.socket_timeout;
     spec.total_timeout = config.total_timeout;
     spec.max_retries = config.retry.max_retries;
@@ -54,6 +54,17 @@ fn only_set(config: &BackupConfig) -> Option<&[u8]> {
 /// Returns all conditions in one. Source of their order: docs/format/wire.md, "Filters".
 fn filter(config: &BackupConfig) -> Expression {
     let mut parts = vec![Expression::not_monitor_set()];
+    parts.extend(conditions(config));
+    Expression::all(parts)
+}
+
+/// Returns whether the server must know filter expressions for what is asked for.
+pub(crate) fn needs_expressions(config: &BackupConfig) -> bool {
+    !conditions(config).is_empty()
+}
+
+fn conditions(config: &BackupConfig) -> Vec<Expression> {
+    let mut parts = Vec::new();
     if only_set(config).is_none() {
         parts.extend(config.sets.as_ref().map(|sets| Expression::in_sets(sets.iter())));
     }
@@ -67,7 +78,7 @@ fn filter(config: &BackupConfig) -> Expression {
     if config.lifetime == Lifetime::Unlimited {
         parts.push(Expression::never_expires());
     }
-    Expression::all(parts)
+    parts
 }
 
 /// Returns nanoseconds since 1970. A time that the wire can't say is the nearest one: no record is from 1677 or 2262.

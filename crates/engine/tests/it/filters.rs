@@ -230,3 +230,21 @@ async fn an_expression_that_the_server_does_not_know_ends_the_backup() {
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.starts_with("query refused: 4 parameter"), "{cause}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_know_no_filters_are_sent_none() {
+    let (from, model) = loaded(TestServer::builder().server_build("5.1.0.3"), 100);
+    let directory = tempfile::tempdir().unwrap();
+    let report = back_up(&from, directory.path(), |_| {}).await.unwrap();
+    assert_eq!((report.records.written, report.records.unaccounted), (100, 0));
+    assert_eq!(report.records.skipped, [("monitor_set", 1)].into(), "it is left out here");
+    let one = selected(&from, |config| config.sets = names(&["one"])).await;
+    assert_eq!(one, expected(&model, |_, known| known.set == Some("one")));
+    for (name, change, _) in CASES {
+        if ["two sets", "after", "before", "no TTL", "an expression"].contains(&name) {
+            let (message, hint) = refused(&from, change).await;
+            assert_eq!(message, "server 5.1.0 knows no filters, which come with 5.2", "{name}");
+            assert!(hint.contains("--filter-exp"));
+        }
+    }
+}

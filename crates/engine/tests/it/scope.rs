@@ -176,6 +176,11 @@ async fn listed_racks_are_those_of_their_nodes() {
         (message.as_str(), hint),
         ("no node is in rack 7: there are the racks 1, 2", "change --rack-list")
     );
+    let (message, hint) = refused(&from, |config| config.preferred_racks = racks(&[7, 8])).await;
+    assert_eq!(
+        (message.as_str(), hint),
+        ("no node is in rack 7: there are the racks 1, 2", "change --prefer-racks")
+    );
     let (without, _) = loaded(TestServer::builder(), 1);
     for change in [(|config| config.scope = Scope::Racks(racks(&[1]))) as fn(&mut BackupConfig), |config| {
         config.preferred_racks = racks(&[1])
