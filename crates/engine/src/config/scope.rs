@@ -6,6 +6,15 @@ use asbackup_cluster::Seed;
 use asbackup_model::{Digest, PARTITIONS, PartitionId, PartitionSet};
 
 /// Which partitions of a namespace a backup reads.
+///
+/// ```
+/// use asbackup::{BackupConfig, Names, Scope};
+///
+/// let mut config = BackupConfig::new("users");
+/// config.scope = Scope::Partitions("0-1000,2222".parse()?);
+/// config.sets = Some(Names::new(["customers", "orders"])?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Scope {

@@ -95,8 +95,13 @@ async fn find_nodes(cluster: &Cluster, selectors: &[NodeSelector]) -> Result<Vec
 }
 
 async fn find_node(cluster: &Cluster, nodes: &[Node], selector: &NodeSelector) -> Result<Node, Error> {
+    if let Some(node) = nodes.iter().find(|node| is_known_as(node, selector)) {
+        return Ok(node.clone());
+    }
+    // A node may be reached at another address than the one that it tells others.
     for node in nodes {
-        if is_meant(cluster, node, selector).await? {
+        let told = cluster.addresses_of(node).await.map_err(crate::connect_error)?;
+        if told.iter().any(|address| selector.is_at(address)) {
             return Ok(node.clone());
         }
     }
@@ -105,15 +110,10 @@ async fn find_node(cluster: &Cluster, nodes: &[Node], selector: &NodeSelector) -
     Err(Error::of(ErrorKind::Config, message).hint("change --node-list").build())
 }
 
-async fn is_meant(cluster: &Cluster, node: &Node, selector: &NodeSelector) -> Result<bool, Error> {
+fn is_known_as(node: &Node, selector: &NodeSelector) -> bool {
     match selector {
-        NodeSelector::Name(name) => Ok(node.name().eq_ignore_ascii_case(name)),
-        NodeSelector::Address(_) if selector.is_at(node.seed()) => Ok(true),
-        // It may be reached at another address than the one that it tells others.
-        NodeSelector::Address(_) => {
-            let told = cluster.addresses_of(node).await.map_err(crate::connect_error)?;
-            Ok(told.iter().any(|address| selector.is_at(address)))
-        }
+        NodeSelector::Name(name) => node.name().eq_ignore_ascii_case(name),
+        NodeSelector::Address(_) => selector.is_at(node.seed()),
     }
 }
 
