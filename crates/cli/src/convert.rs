@@ -1,13 +1,21 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
-use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::Ipv6Addr,
+    num::{NonZeroU64, NonZeroUsize},
+    thread,
+    time::Duration,
+};
 
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, EntryClass, ExistingFiles,
-    ExistsRule, ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism,
-    RecordErrors, Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules,
-    Writes,
+    ExistsRule, ExtraFiles, GenerationRule, InfoRetry, Local, ManifestRule, MetadataOrder, Names,
+    Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry,
+    WriteRules, Writes,
 };
+
+mod selection;
 
 use crate::{
     args::{Backup, Connection, IndexConflict, LeftOut, Restore},
@@ -23,6 +31,12 @@ pub(crate) fn cluster(args: &Connection, data_connections: usize) -> Result<Clus
     let mut config = ClusterConfig::new(seeds);
     config.addresses = if args.services_alternate { Addresses::Alternate } else { Addresses::Standard };
     config.first_timeout = args.client_timeout;
+    config.info_timeout = args.info_timeout;
+    config.info_retry = InfoRetry {
+        max_retries: args.info_max_retries,
+        first_pause: args.info_retry_interval,
+        multiplier: args.info_retry_multiplier,
+    };
     config.connections_per_node = config.connections_per_node.max(data_connections + SPARE_CONNECTIONS);
     Ok(config)
 }
@@ -44,6 +58,7 @@ fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
 pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     let mut config = BackupConfig::new(args.namespace.clone());
     config.left_out = left_out(&args.left_out);
+    selection::select(&mut config, args)?;
     config.readers = parallelism(usize::from(args.parallel))?;
     config.writers = config.readers;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
@@ -59,6 +74,8 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.state_name = args.resume.state_name().cloned();
     config.state_directory = args.resume.state_dir.clone();
     config.socket_timeout = args.socket_timeout;
+    config.total_timeout = Some(args.total_timeout).filter(|longest| !longest.is_zero());
+    config.page_records = NonZeroU64::new(args.scan_page_size);
     config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
     Ok(config)
 }
@@ -215,6 +232,8 @@ mod tests {
         check_backup(" --no-indexes", |config| config.left_out = [EntryClass::Indexes].into());
         check_backup(" --no-udfs", |config| config.left_out = [EntryClass::UdfModules].into());
         check_backup(" --remove-files", |config| config.existing = ExistingFiles::Replace);
+        check_backup(" --total-timeout 7", |config| config.total_timeout = Some(Duration::from_millis(7)));
+        check_backup(" --scan-page-size 9", |config| config.page_records = NonZeroU64::new(9));
         check_backup(" --socket-timeout 7", |config| config.socket_timeout = Duration::from_millis(7));
         check_backup(" --max-retries 3", |config| config.retry.max_retries = 3);
         check_backup(" --sleep-between-retries 0", |config| config.retry.first_pause = Duration::ZERO);
@@ -314,6 +333,22 @@ mod tests {
             let failure = cluster(&args(&format!("asbackup -n test -d out -h {wrong}")), 1).unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Config, "{wrong}");
             assert!(failure.lines().last().unwrap().contains("--host"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn info_flags_have_their_effect_on_both_tools() {
+        let flags =
+            "--info-timeout 7 --info-max-retries 8 --info-retry-interval 9 --info-retry-multiplier 1.5";
+        let line = format!("asbackup -n test -d out {flags}");
+        let backup = Asbackup::try_parse_from(line.split(' ')).unwrap().connection;
+        let line = format!("asrestore -d in {flags}");
+        let restore = Asrestore::try_parse_from(line.split(' ')).unwrap().connection;
+        for args in [backup, restore] {
+            let config = cluster(&args, 1).unwrap();
+            assert_eq!(config.info_timeout, Duration::from_millis(7));
+            let first_pause = Duration::from_millis(9);
+            assert_eq!(config.info_retry, InfoRetry { max_retries: 8, first_pause, multiplier: 1.5 });
         }
     }
 

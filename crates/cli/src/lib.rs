@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod run;
 mod signal;
+mod time;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use asbackup_model::PartitionId;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::discovery::{ask_nodes, ask_peers, ask_seeds};
 use crate::replies::Build;
+use crate::retry::growing_pause;
 use crate::topology::{PartitionMap, View};
-use crate::{ClusterConfig, Error, ErrorKind, Node};
+use crate::{Addresses, ClusterConfig, Error, ErrorKind, InfoRetry, Node};
 
 /// A cluster. Cheap to clone; all clones share connections and what is known of the cluster. A task keeps that up to
 /// date until the last of them is dropped.
@@ -124,11 +125,45 @@ impl Cluster {
         self.inner.ask_again(Question::All).await
     }
 
-    /// Sends a command to the first node that answers.
+    /// Returns which addresses the nodes are asked for.
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.inner.config.addresses
+    }
+
+    /// Sends a command to the first node that answers, and again after a failure that may pass.
     pub(crate) async fn command(&self, command: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
+        self.command_to(None, command.as_ref()).await
+    }
+
+    /// Sends a command to a node, and again after a failure that may pass.
+    pub(crate) async fn command_at(&self, node: &Node, command: impl AsRef<[u8]>) -> Result<Vec<u8>, Error> {
+        self.command_to(Some(node), command.as_ref()).await
+    }
+
+    async fn command_to(&self, node: Option<&Node>, command: &[u8]) -> Result<Vec<u8>, Error> {
+        let InfoRetry { max_retries, first_pause, multiplier } = self.inner.config.info_retry;
+        let mut retry = 0;
+        loop {
+            let answer = match node {
+                Some(node) => node.command(command).await,
+                None => self.command_once(command).await,
+            };
+            match answer {
+                Err(error) if retry < max_retries && may_pass(&error) => {
+                    retry += 1;
+                    let pause = growing_pause(first_pause, multiplier, retry, fastrand::f64());
+                    debug!(%error, retry, pause_ms = pause.as_millis(), "info command is sent again");
+                    sleep(pause).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn command_once(&self, command: &[u8]) -> Result<Vec<u8>, Error> {
         let mut last = Error::new(ErrorKind::Connect, "no node is known");
         for node in &self.view().nodes {
-            match node.command(command.as_ref()).await {
+            match node.command(command).await {
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -171,6 +206,11 @@ impl Inner {
             *view = Arc::new(new);
         }
     }
+}
+
+/// Returns whether an info command may do better when it is sent again. A reply that isn't understood won't.
+fn may_pass(error: &Error) -> bool {
+    error.is_retryable() && error.kind() != ErrorKind::Damaged
 }
 
 /// Asks the nodes now and then whether anything has changed.

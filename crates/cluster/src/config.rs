@@ -64,6 +64,8 @@ pub struct ClusterConfig {
     pub connect_timeout: Duration,
     /// Longest wait for the reply to an info command. Default: 10 s.
     pub info_timeout: Duration,
+    /// How info commands are sent again that got no answer.
+    pub info_retry: InfoRetry,
     /// Most connections to one node at a time, 1 at least. Default: 256, of the 15,000 that a server takes.
     pub connections_per_node: usize,
     /// For how long an unused connection is kept. Default: 50 s, below the 60 s after which older servers close it.
@@ -71,6 +73,18 @@ pub struct ClusterConfig {
     /// How often the nodes are asked in the background whether anything has changed. Nodes that answer later than this
     /// after the first one aren't waited for when the others are asked. Default: 1 s, as other clients do.
     pub refresh_interval: Duration,
+}
+
+/// How info commands are sent again that got no answer, or one that may pass. Those that only ask who is there aren't:
+/// they are sent again all the time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InfoRetry {
+    /// Retries of one command. Default: 3.
+    pub max_retries: u32,
+    /// The first pause. Default: 1 s.
+    pub first_pause: Duration,
+    /// Growth of the pauses, which end at 10 s. Default: 1.
+    pub multiplier: f64,
 }
 
 /// Which of its addresses a node tells.
@@ -91,6 +105,7 @@ impl ClusterConfig {
             first_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             info_timeout: Duration::from_secs(10),
+            info_retry: InfoRetry { max_retries: 3, first_pause: Duration::from_secs(1), multiplier: 1.0 },
             connections_per_node: 256,
             idle_timeout: Duration::from_secs(50),
             refresh_interval: Duration::from_secs(1),

@@ -19,6 +19,10 @@ pub fn parse_reply(reply: &[u8]) -> Vec<ServerIndex> {
     }
     // Refusing a reply is as good as taking it: only a panic is wrong.
     let _ = (replies::peers(reply), Build::parse(reply), replies::udf_names(reply));
-    let _ = replies::statistic(reply, "objects");
+    let _ = (replies::statistic(reply, "objects"), replies::objects_in_sets(reply, &[b"demo"]));
+    let _ = replies::racks(reply, b"test");
+    if let Ok(Some(held)) = replies::replicas(reply, b"test") {
+        let _ = asbackup_model::PartitionId::all().filter_map(|id| held.column(id)).count();
+    }
     replies::indexes(reply)
 }

@@ -44,7 +44,7 @@ impl Cluster {
         let command = [b"namespace/", namespace].concat();
         let (mut objects, mut copies) = (0_u64, None);
         for node in self.nodes() {
-            let reply = node.command(&command).await?;
+            let reply = self.command_at(&node, &command).await?;
             let Some(count) = replies::statistic(&reply, "objects") else {
                 let what = format!("no namespace {}", String::from_utf8_lossy(namespace));
                 return Err(Error::new(ErrorKind::Namespace, what).at(node.name()));
@@ -52,10 +52,25 @@ impl Cluster {
             objects += count;
             copies = copies.or(replies::statistic(&reply, "effective_replication_factor"));
         }
-        match copies {
-            Some(copies @ 1..) => Ok(objects / copies),
-            _ => Err(Error::new(ErrorKind::Damaged, "replication factor is missing or 0")),
+        one_of_each(objects, copies)
+    }
+
+    /// Returns about how many records a namespace has in these sets, like [`Self::object_count`].
+    ///
+    /// # Errors
+    /// If a node doesn't answer, or doesn't know how often the namespace is replicated.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn object_count_in(&self, namespace: &[u8], sets: &[&[u8]]) -> Result<u64, Error> {
+        let (mut objects, mut copies) = (0_u64, None);
+        for node in self.nodes() {
+            let reply = self.command_at(&node, [b"sets/", namespace].concat()).await?;
+            objects += replies::objects_in_sets(&reply, sets);
+            let reply = self.command_at(&node, [b"namespace/", namespace].concat()).await?;
+            copies = copies.or(replies::statistic(&reply, "effective_replication_factor"));
         }
+        one_of_each(objects, copies)
     }
 
     /// Returns the indexes of a namespace. What this version doesn't know is among them as it came.
@@ -227,7 +242,7 @@ impl Cluster {
         let deadline = Instant::now() + longest;
         for node in self.nodes() {
             loop {
-                match node.command(command).await {
+                match self.command_at(&node, command).await {
                     Ok(reply) if is_so(&reply) => break,
                     // It takes a moment until all nodes have heard of it.
                     Err(error) if error.kind() != ErrorKind::Server(ResultCode::INDEX_NOT_FOUND) => {
@@ -243,6 +258,14 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns how many records there are if each has so many copies.
+fn one_of_each(objects: u64, copies: Option<u64>) -> Result<u64, Error> {
+    match copies {
+        Some(copies @ 1..) => Ok(objects / copies),
+        _ => Err(Error::new(ErrorKind::Damaged, "replication factor is missing or 0")),
     }
 }
 

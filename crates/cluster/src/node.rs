@@ -67,6 +67,12 @@ impl Node {
         &self.inner.shown_address
     }
 
+    /// Returns the address at which it is reached, taken apart.
+    #[must_use]
+    pub fn seed(&self) -> &Seed {
+        &self.inner.address
+    }
+
     pub(crate) async fn connection(&self) -> Result<Pooled, Error> {
         self.inner.pool.connection().await.map_err(|error| error.at(self.name()))
     }

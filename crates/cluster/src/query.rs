@@ -8,13 +8,13 @@ use asbackup_codec::Step;
 use asbackup_codec::wire::{Answer, QueryRequest, ResultCode, decode_answer};
 use asbackup_model::{Digest, PARTITIONS, PartitionId, RecordLayout, RecordView};
 use fastrand::Rng;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use crate::inbox::Inbox;
 use crate::pool::Pooled;
 use crate::retry::pause;
-use crate::{Cluster, Error, ErrorKind, Node};
+use crate::{Cluster, Error, ErrorKind, Node, PartitionMap};
 
 pub use self::spec::QuerySpec;
 
@@ -39,6 +39,8 @@ pub struct Query {
     layout: RecordLayout,
     /// When the pause after a failure is over.
     paused_until: Option<Instant>,
+    /// When it must be finished.
+    deadline: Option<Instant>,
     /// The server has too many scans and said so first.
     throttled: bool,
     failures: u32,
@@ -56,6 +58,17 @@ struct Cursor {
     state: State,
     /// The last record that was handed downstream.
     last: Option<Digest>,
+    reader: Reader,
+}
+
+/// Who is asked for a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Reader {
+    /// Whoever the spec names, or the owner.
+    #[default]
+    Chosen,
+    /// The owner: another one has failed.
+    Owner,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,6 +113,7 @@ impl Cluster {
         }
         Query {
             cluster: self.clone(),
+            deadline: spec.total_timeout.and_then(|longest| Instant::now().checked_add(longest)),
             spec,
             partitions: cursors,
             stream: None,
@@ -148,11 +162,27 @@ impl Query {
     /// # Cancel safety
     /// No record is lost or comes twice when this is dropped and called again.
     pub async fn next(&mut self, on_record: impl FnMut(&RecordView<'_>)) -> Result<QueryProgress, Error> {
-        if let Err(error) = self.attempt(on_record).await {
+        if let Err(error) = self.attempt_in_time(on_record).await? {
             self.fail(error)?;
         }
         let finished = self.stream.is_none() && self.paused_until.is_none() && self.is_finished();
         Ok(if finished { QueryProgress::Finished } else { QueryProgress::More })
+    }
+
+    /// Makes an attempt, whose failure is within. It isn't made or goes on when the time for all is over.
+    async fn attempt_in_time(
+        &mut self,
+        on_record: impl FnMut(&RecordView<'_>),
+    ) -> Result<Result<(), Error>, Error> {
+        let Some(deadline) = self.deadline else { return Ok(self.attempt(on_record).await) };
+        // A server that always has something at hand would never be timed out below.
+        if Instant::now() < deadline
+            && let Ok(attempt) = timeout_at(deadline, self.attempt(on_record)).await
+        {
+            return Ok(attempt);
+        }
+        let longest = self.spec.total_timeout.unwrap_or_default();
+        Err(Error::new(ErrorKind::Timeout, format!("the scan isn't finished within {longest:?}")))
     }
 
     async fn attempt(&mut self, on_record: impl FnMut(&RecordView<'_>)) -> Result<(), Error> {
@@ -179,8 +209,12 @@ impl Query {
 
     /// Asks one owner of open partitions for all that it owns of them.
     async fn ask(&mut self) -> Result<(), Error> {
-        let (node, asked) = self.next_owner()?;
-        let max_records = self.spec.max_records.saturating_sub(self.records);
+        let (node, asked) = self.next_reader()?;
+        let left = self.spec.max_records.saturating_sub(self.records);
+        let max_records = match (left, self.spec.page_records) {
+            (0, bound) | (bound, 0) => bound,
+            (left, page) => left.min(page),
+        };
         let mut request = QueryRequest {
             namespace: &self.spec.namespace,
             set: self.spec.set.as_deref(),
@@ -214,19 +248,27 @@ impl Query {
         Ok(())
     }
 
-    /// Returns the owner of the first open partition that has one, with all open partitions that it owns.
-    fn next_owner(&self) -> Result<(Node, Vec<PartitionId>), Error> {
+    /// Returns the node that reads the first open partition that has one, with all open partitions that it reads.
+    fn next_reader(&self) -> Result<(Node, Vec<PartitionId>), Error> {
         let view = self.cluster.view();
         let Some(owners) = view.namespaces.get(&self.spec.namespace) else {
             let what = format!("no namespace {}", String::from_utf8_lossy(&self.spec.namespace));
             return Err(Error::new(ErrorKind::Namespace, what));
         };
         let open = || PartitionId::all().filter(|id| self.partitions[id.index()].state == State::Open);
-        let Some(node) = open().find_map(|id| owners.owner(id)) else {
+        let Some(node) = open().find_map(|id| self.reader(owners, id)) else {
             let what = format!("no node owns the {} partitions that are left", open().count());
             return Err(Error::new(ErrorKind::NoOwner, what));
         };
-        Ok((node.clone(), open().filter(|&id| owners.owner(id) == Some(node)).collect()))
+        Ok((node.clone(), open().filter(|&id| self.reader(owners, id) == Some(node)).collect()))
+    }
+
+    fn reader<'a>(&'a self, owners: &'a PartitionMap, partition: PartitionId) -> Option<&'a Node> {
+        let chosen = match self.partitions[partition.index()].reader {
+            Reader::Chosen => self.spec.readers.as_ref().and_then(|readers| readers.reader(partition)),
+            Reader::Owner => None,
+        };
+        chosen.or_else(|| owners.owner(partition))
     }
 
     /// Hands on what lies in the buffer.
@@ -272,7 +314,7 @@ impl Query {
                     debug!(partition = partition.number(), %result, node = stream.node.name(), "partition unavailable");
                     let cursor = &mut partitions[partition.index()];
                     if cursor.state == State::Reading {
-                        cursor.state = State::Open;
+                        (cursor.state, cursor.reader) = (State::Open, Reader::Owner);
                         stream.unavailable += 1;
                     }
                 }
@@ -315,7 +357,9 @@ impl Query {
                 error = error.context(&format!("behind record {digest} of partition {}", digest.partition()));
             }
         }
-        self.set_reading(State::Open);
+        for cursor in self.partitions.iter_mut().filter(|cursor| cursor.state == State::Reading) {
+            (cursor.state, cursor.reader) = (State::Open, Reader::Owner);
+        }
         let throttled = mem::take(&mut self.throttled);
         if !(throttled || error.is_retryable()) || self.failures >= self.spec.max_retries {
             return Err(error);

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use asbackup_model::{IndexKind, IndexedType, PARTITIONS, SecondaryIndex};
+use asbackup_model::{IndexKind, IndexedType, PARTITIONS, PartitionId, SecondaryIndex};
 
+use crate::replicas::Racks;
 use crate::{Error, ErrorKind, Seed};
 
 /// The version of a server.
@@ -17,6 +18,8 @@ impl Build {
     pub(crate) const NAMED_ARGUMENTS: Self = Self([8, 1, 0]);
     /// The first that lists and creates indexes over sets. Source: docs/format/manifest.md, "Side file".
     pub(crate) const SET_INDEXES: Self = Self([8, 1, 2]);
+    /// The first that knows filter expressions. Source: docs/format/wire.md, "Filters".
+    pub(crate) const EXPRESSIONS: Self = Self([5, 2, 0]);
     /// The first that gives contexts of indexes in base64.
     pub(crate) const BASE64_CONTEXTS: Self = Self([6, 1, 0]);
 
@@ -104,6 +107,58 @@ fn masters_of_one(item: &[u8]) -> Result<Masters, Error> {
     let bitmap = parts.nth(1).and_then(|text| base64_simd::STANDARD.decode_to_vec(text).ok());
     let bitmap = bitmap.filter(|bitmap| bitmap.len() * 8 == usize::from(PARTITIONS)).ok_or_else(broken)?;
     Ok(Masters { namespace: item[..colon].to_vec(), regime, bitmap })
+}
+
+/// The partitions of a namespace of which a node holds a copy: a bitmap for each place in the order of copies.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Replicas(Vec<Vec<u8>>);
+
+impl Replicas {
+    /// Returns the place of this node's copy of a partition: 0 is the owner's.
+    pub(crate) fn column(&self, partition: PartitionId) -> Option<usize> {
+        let (byte, bit) = (partition.index() >> 3, 0x80 >> (partition.index() & 7));
+        self.0.iter().position(|bitmap| bitmap.get(byte).is_some_and(|byte| byte & bit != 0))
+    }
+}
+
+/// Finds `<namespace>:<regime>,<count>,<bitmap>,…` in a list; none if the node doesn't know the namespace.
+pub(crate) fn replicas(reply: &[u8], namespace: &[u8]) -> Result<Option<Replicas>, Error> {
+    let mut items = reply.split(|&byte| byte == b';');
+    let item = items.find_map(|item| item.strip_prefix(namespace)?.strip_prefix(b":"));
+    let Some(item) = item else { return Ok(None) };
+    let columns = item.split(|&byte| byte == b',').skip(2);
+    let bitmaps = columns.map(|text| base64_simd::STANDARD.decode_to_vec(text).ok());
+    let bitmaps = bitmaps.map(|bitmap| bitmap.filter(|bytes| bytes.len() * 8 == usize::from(PARTITIONS)));
+    let bitmaps =
+        bitmaps.collect::<Option<_>>().ok_or_else(|| damaged("damaged list of replicas".to_owned()));
+    bitmaps.map(|bitmaps| Some(Replicas(bitmaps)))
+}
+
+/// Parses `ns=<namespace>:rack_<id>=<node>,<node>:…;…`. A namespace that isn't listed has no racks.
+pub(crate) fn racks(reply: &[u8], namespace: &[u8]) -> Result<Racks, Error> {
+    let items = reply.split(|&byte| byte == b';');
+    let item = items.into_iter().find(|item| value_in(item, b':', b"ns") == Some(namespace));
+    let mut racks = Racks::default();
+    let Some(item) = item else { return Ok(racks) };
+    for pair in item.split(|&byte| byte == b':') {
+        let text = String::from_utf8_lossy(pair);
+        let Some((key, nodes)) = text.split_once('=') else {
+            return Err(damaged(format!("damaged list of racks {:?}", String::from_utf8_lossy(reply))));
+        };
+        let Some(id) = key.to_ascii_lowercase().strip_prefix("rack_").and_then(|id| id.parse().ok()) else {
+            continue;
+        };
+        let nodes = nodes.split(',').filter(|node| !node.is_empty());
+        racks.0.insert(id, nodes.map(str::to_owned).collect());
+    }
+    Ok(racks)
+}
+
+/// Returns how many records a node has in these sets. Source: docs/format/wire.md, "Cluster view".
+pub(crate) fn objects_in_sets(reply: &[u8], sets: &[&[u8]]) -> u64 {
+    let items = reply.split(|&byte| byte == b';');
+    let wanted = items.filter(|item| value_in(item, b':', b"set").is_some_and(|set| sets.contains(&set)));
+    wanted.filter_map(|item| value_in(item, b':', b"objects").and_then(number::<u64>)).sum()
 }
 
 /// Returns the number behind `key=` in a list that is separated by semicolons.

@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use asbackup_cluster::{Cluster, QuerySpec, ServerIndex};
+use asbackup_cluster::{Cluster, ServerIndex};
 use asbackup_codec::asb::{self, Version};
 use asbackup_model::{Block, PartitionSet, SecondaryIndex, UdfModule};
 use asbackup_storage::Local;
@@ -21,7 +21,7 @@ use crate::{
     plan::{BackupPlan, plan_backup},
     report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
     sink::{file::BackupFile, file_set::FileSet, writer::Writer},
-    source::scan,
+    source::{scan, selection},
 };
 
 /// Runs a backup to its end and says what it did.
@@ -117,8 +117,9 @@ async fn copy_all(
     let open = begin(plan, files, job).await?;
     let reads_records = !config.left_out.contains(&EntryClass::Records);
     if reads_records {
-        let total = job.or_cancelled(cluster.object_count(config.namespace.as_bytes())).await?;
-        job.counters.records_total.add(total.map_err(crate::connect_error)?);
+        let in_sets = job.or_cancelled(selection::object_count(cluster, config)).await?;
+        let in_sets = in_sets.map_err(crate::connect_error)?;
+        job.counters.records_total.add(selection::estimated_total(config, plan.selected, in_sets));
     }
     let set_indexes = match &state.metadata {
         Some(Metadata { set_indexes, warnings: before }) => {
@@ -245,8 +246,7 @@ async fn copy_records(
         let streams: Vec<_> = plan.streams.iter().skip(number).step_by(writers).collect();
         let (sender, receiver, spare) = Queue::<Block>::new(streams.len()).split();
         for partitions in streams {
-            let mut query = cluster.query(spec(config), partitions.clone());
-            state.cursors_of(partitions).for_each(|digest| query.resume_after(digest));
+            let query = selection::query(cluster, config, plan, partitions);
             let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
             tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
         }
@@ -266,15 +266,6 @@ async fn copy_records(
 async fn complete_all(open: Vec<BackupFile>, files: Arc<FileSet>, job: JobContext) -> Result<(), Error> {
     blocking(move || open.into_iter().try_for_each(|file| files.complete(file, &Advance::default(), &job)))
         .await?
-}
-
-fn spec(config: &BackupConfig) -> QuerySpec {
-    let mut spec = QuerySpec::new(config.namespace.as_bytes());
-    spec.filter = Some(asbackup_codec::wire::monitor_set_filter().to_vec());
-    spec.socket_timeout = config.socket_timeout;
-    spec.max_retries = config.retry.max_retries;
-    spec.first_pause = config.retry.first_pause;
-    spec
 }
 
 fn report(

@@ -39,16 +39,18 @@ mod validate;
 
 use std::time::SystemTime;
 
-pub use asbackup_cluster::{Addresses, Cluster, ClusterConfig, Error as ClusterError, Seed};
+pub use asbackup_cluster::{Addresses, Cluster, ClusterConfig, Error as ClusterError, InfoRetry, Seed};
 pub use asbackup_codec::{
     asb::Spelling,
     wire::{ExistsRule, GenerationRule, WriteRules},
 };
+pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, Checkpoint, EntryClass, ExistingFiles, ExtraFiles, IndexConflict,
-    ManifestRule, MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename,
-    RestoreConfig, ScanRetry, ValidateConfig, WriteRetry, Writes,
+    BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, EntryClass, ExistingFiles, ExtraFiles,
+    FilterExpression, IndexConflict, Lifetime, ManifestRule, MetadataOrder, Modified, Names, NamesError,
+    NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism, PartitionList, RackId, RecordErrors,
+    Rename, RestoreConfig, ScanRetry, Scope, ScopeError, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

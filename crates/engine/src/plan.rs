@@ -1,11 +1,12 @@
 //! A configuration checked against itself, the cluster and the target, once. After it nothing is left to check.
 
-use std::{collections::BTreeSet, time::SystemTime};
-
-use asbackup_cluster::Cluster;
+mod partitions;
+use asbackup_cluster::{Cluster, Readers};
 use asbackup_model::{PartitionId, PartitionSet};
 use asbackup_storage::Local;
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
+use self::partitions::{Selected, check_selection, select, streams};
 use crate::{
     Error, ErrorKind, blocking,
     checkpoint::{self, Start},
@@ -21,6 +22,8 @@ pub(crate) struct BackupPlan {
     pub(crate) streams: Vec<Vec<PartitionId>>,
     /// The partitions of all streams, and those that an earlier run has read.
     pub(crate) selected: PartitionSet,
+    /// Who reads partitions in place of their owners.
+    pub(crate) readers: Option<Arc<Readers>>,
     /// What lies in the target already.
     pub(crate) start: Start,
 }
@@ -33,15 +36,17 @@ pub(crate) async fn plan_backup(
     started: SystemTime,
 ) -> Result<BackupPlan, Error> {
     check_classes(&config.left_out)?;
+    check_selection(config)?;
     check_namespace_name(&config.namespace)?;
     check_namespace(cluster, config.namespace.as_bytes()).await?;
-    let owned = owned_partitions(cluster, &config.namespace)?;
+    let Selected { wanted, readers } = select(cluster, config).await?;
     let start = {
         let (config, target) = (config.clone(), target.clone());
         blocking(move || checkpoint::start(&config, &target, started)).await??
     };
-    let (selected, owned) = start.left_of(owned);
-    let plan = BackupPlan { streams: deal(owned, config.readers.count()), selected, start };
+    let (selected, left) = start.left_of(wanted, config);
+    let streams = streams(cluster, config, &left, readers.as_deref())?;
+    let plan = BackupPlan { streams, selected, readers, start };
     let memory_bytes = backup_memory_bytes(plan.streams.len(), config.writers.count());
     tracing::info!(
         streams = plan.streams.len(),
@@ -93,44 +98,6 @@ pub(crate) async fn check_namespace(cluster: &Cluster, namespace: &[u8]) -> Resu
     Err(Error::of(ErrorKind::Config, message).hint("name another one with --namespace").build())
 }
 
-/// Returns the partitions of each node.
-fn owned_partitions(cluster: &Cluster, namespace: &str) -> Result<Vec<Vec<PartitionId>>, Error> {
-    let nodes = cluster.nodes();
-    let owned: Vec<Vec<PartitionId>> =
-        nodes.iter().map(|node| cluster.partitions_of(namespace.as_bytes(), node)).collect();
-    let found: usize = owned.iter().map(Vec::len).sum();
-    let all = PartitionId::all().len();
-    if found != all {
-        let message = format!("only {found} of {all} partitions of {namespace:?} have an owner");
-        return Err(Error::of(ErrorKind::Connect, message)
-            .hint("wait until the cluster is complete")
-            .build());
-    }
-    Ok(owned)
-}
-
-/// Deals the partitions of each node out to `streams` streams. A stream reads from one node, unless there are fewer
-/// streams than nodes: then each reads from several, one after another.
-fn deal(nodes: Vec<Vec<PartitionId>>, streams: usize) -> Vec<Vec<PartitionId>> {
-    let nodes: Vec<_> = nodes.into_iter().filter(|partitions| !partitions.is_empty()).collect();
-    if streams < nodes.len() {
-        let mut dealt = vec![Vec::new(); streams];
-        for (index, partitions) in nodes.into_iter().enumerate() {
-            dealt[index % streams].extend(partitions);
-        }
-        return dealt;
-    }
-    let (each, more) = (streams / nodes.len().max(1), streams % nodes.len().max(1));
-    let shares = |index: usize| each + usize::from(index < more);
-    nodes.iter().enumerate().flat_map(|(index, partitions)| split(partitions, shares(index))).collect()
-}
-
-/// Splits a list into at most `parts` runs of about the same length, none of them empty.
-fn split(partitions: &[PartitionId], parts: usize) -> Vec<Vec<PartitionId>> {
-    let (len, parts) = (partitions.len(), parts.min(partitions.len()));
-    (0..parts).map(|part| partitions[part * len / parts..(part + 1) * len / parts].to_vec()).collect()
-}
-
 /// Source: ARCHITECTURE.md, "Memory".
 fn backup_memory_bytes(streams: usize, writers: usize) -> usize {
     streams * (CHUNK_BYTES + 2 * BLOCK_BYTES)
@@ -144,34 +111,4 @@ fn restore_memory_bytes(readers: usize) -> usize {
         + QUEUED_BLOCKS_PER_READER * readers * BLOCK_BYTES
         + BYTES_IN_FLIGHT
         + BATCH_BYTES
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nodes(sizes: &[u16]) -> Vec<Vec<PartitionId>> {
-        let mut all = PartitionId::all();
-        sizes.iter().map(|size| all.by_ref().take(usize::from(*size)).collect()).collect()
-    }
-
-    #[track_caller]
-    fn check(sizes: &[u16], streams: usize, expected: &[usize]) {
-        let dealt = deal(nodes(sizes), streams);
-        assert_eq!(dealt.iter().map(Vec::len).collect::<Vec<_>>(), expected);
-        let mut all: Vec<_> = dealt.concat();
-        all.sort();
-        assert_eq!(all, nodes(sizes).concat(), "each partition is read once");
-    }
-
-    #[test]
-    fn streams_are_dealt_out_by_node() {
-        check(&[4096], 1, &[4096]);
-        check(&[4096], 3, &[1365, 1365, 1366]);
-        check(&[2000, 2096], 2, &[2000, 2096]);
-        check(&[2000, 2096], 5, &[666, 667, 667, 1048, 1048]);
-        check(&[1000, 2000, 1096], 2, &[2096, 2000]);
-        check(&[4096, 0], 2, &[2048, 2048]);
-        check(&[2], 8, &[1, 1]);
-    }
 }

@@ -156,8 +156,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn expression(&mut self, depth: usize) -> Option<Expression> {
         match self.rest.first()? {
-            0x90..=0x9f => self.operation(depth.checked_sub(1)?),
-            0xa0..=0xbf | 0xd9 => match self.string()?.split_first()? {
+            0x90..=0x9f | 0xdc | 0xdd => self.operation(depth.checked_sub(1)?),
+            0xa0..=0xbf | 0xd9..=0xdb => match self.string()?.split_first()? {
                 (&STRING_TYPE, text) => Some(Expression::String(text.to_vec())),
                 _ => None,
             },
@@ -166,7 +166,12 @@ impl<'a> Reader<'a> {
     }
 
     fn operation(&mut self, depth: usize) -> Option<Expression> {
-        let arguments = usize::from(self.byte()? & 0x0f).checked_sub(1)?;
+        let len = match self.byte()? {
+            0xdc => self.length(2)?,
+            0xdd => self.length(4)?,
+            head => usize::from(head & 0x0f),
+        };
+        let arguments = len.checked_sub(1)?;
         let operator = self.integer()?;
         let parts =
             |reader: &mut Self| (0..arguments).map(|_| reader.expression(depth)).collect::<Option<Vec<_>>>();
@@ -213,11 +218,16 @@ impl<'a> Reader<'a> {
 
     fn string(&mut self) -> Option<&'a [u8]> {
         let bytes = match self.byte()? {
-            head @ 0xa0..=0xbf => head & 0x1f,
-            0xd9 => self.byte()?,
+            head @ 0xa0..=0xbf => usize::from(head & 0x1f),
+            head @ 0xd9..=0xdb => self.length(1 << (head - 0xd9))?,
             _ => return None,
         };
-        self.take(usize::from(bytes))
+        self.take(bytes)
+    }
+
+    /// Reads a length of that many bytes.
+    fn length(&mut self, width: usize) -> Option<usize> {
+        usize::try_from(u64::from_be_bytes(self.padded(0, width)?)).ok()
     }
 
     fn byte(&mut self) -> Option<u8> {
@@ -247,7 +257,7 @@ const MAX_DEPTH: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use asbackup_codec::wire::{monitor_set_filter, op, put_op};
+    use asbackup_codec::wire::{Expression as Sent, monitor_set_filter, op, put_op};
     use asbackup_model::{Digest, particle};
 
     use super::*;
@@ -326,6 +336,17 @@ mod tests {
         assert!(!keeps(&recorded("user"), &record(None, 64, 0, 1)));
         assert!(keeps(&recorded("all"), &record(None, 65, 0, FROM_NS)));
         assert!(!keeps(&recorded("all"), &record(None, 65, 9, FROM_NS)));
+    }
+
+    #[test]
+    fn records_of_several_sets_are_told_from_others() {
+        let names: Vec<Vec<u8>> =
+            (0..20).map(|number| vec![b'a' + number; 20 * (usize::from(number) + 1)]).collect();
+        let filter = Sent::in_sets(names.iter().map(Vec::as_slice)).into_bytes();
+        for set in [&names[0], &names[1], &names[19]] {
+            assert!(keeps(&filter, &record(Some(set), 1, 0, 1)));
+        }
+        assert!(!keeps(&filter, &record(Some(b"other"), 1, 0, 1)) && !keeps(&filter, &record(None, 1, 0, 1)));
     }
 
     #[test]

@@ -168,8 +168,8 @@ async fn answer_query(
     let mut out = Vec::new();
     let mut start = begin_frame(&mut out, FrameKind::Message);
     let mut ownership = node.ownership();
-    let serves = |ownership: &Ownership, id| ownership.serves(node.number, id);
-    put_unavailable(&mut out, scan.leave_out(|id| !serves(&ownership, id) || unavailable.contains(&id)));
+    let scans = |ownership: &Ownership, id| ownership.scans(node.number, id);
+    put_unavailable(&mut out, scan.leave_out(|id| !scans(&ownership, id) || unavailable.contains(&id)));
     while !scan.is_finished() {
         let room = shared.frame_bytes.saturating_sub(out.len());
         let sent =
@@ -185,7 +185,7 @@ async fn answer_query(
         let now = node.ownership();
         if !Arc::ptr_eq(&now, &ownership) {
             ownership = now;
-            put_unavailable(&mut out, scan.leave_out(|id| !serves(&ownership, id)));
+            put_unavailable(&mut out, scan.leave_out(|id| !scans(&ownership, id)));
         }
     }
     end_answer(&mut out, start, ResultCode::OK);

@@ -58,6 +58,8 @@ pub(crate) struct Shared {
 pub struct TestServerBuilder {
     namespaces: Vec<NamespaceConfig>,
     nodes: usize,
+    copies: usize,
+    racks: Vec<u32>,
     advertised: Advertised,
     address: String,
     cluster_name: String,
@@ -73,6 +75,8 @@ impl TestServer {
         TestServerBuilder {
             namespaces: Vec::new(),
             nodes: 1,
+            copies: 1,
+            racks: Vec::new(),
             advertised: Advertised::Own,
             address: "127.0.0.1:0".to_owned(),
             cluster_name: String::new(),
@@ -92,6 +96,12 @@ impl TestServer {
     #[must_use]
     pub fn node_address(&self, node: usize) -> SocketAddr {
         self.shared.topology.members[node].address
+    }
+
+    /// Returns the address that a node tells its clients of.
+    #[must_use]
+    pub fn advertised_address(&self, node: usize) -> SocketAddr {
+        self.shared.topology.members[node].standard
     }
 
     /// Returns the name of a node.
@@ -211,6 +221,23 @@ impl TestServerBuilder {
         self
     }
 
+    /// How many nodes have a copy of each partition, 1 to 8: its owner and the nodes that come next. Those answer scans of it
+    /// too. Default 1; more than there are nodes is as many as there are.
+    #[must_use]
+    pub fn copies(mut self, copies: usize) -> Self {
+        assert!(NODES.contains(&copies), "a partition has 1 to 8 copies");
+        self.copies = copies;
+        self
+    }
+
+    /// The rack of each node, in their order; nodes beyond the end are in rack 0. Default: the server knows no racks, like a
+    /// Community one.
+    #[must_use]
+    pub fn racks(mut self, racks: &[u32]) -> Self {
+        self.racks = racks.to_vec();
+        self
+    }
+
     /// Which addresses the nodes tell their clients. Default: their own.
     #[must_use]
     pub fn advertised(mut self, advertised: Advertised) -> Self {
@@ -271,7 +298,7 @@ impl TestServerBuilder {
         let shared = Arc::new(Shared {
             store: Arc::new(Store::new(self.namespaces)),
             faults: Faults::default(),
-            topology: Topology::new(members),
+            topology: Topology::new(members, self.copies.min(self.nodes)),
             cluster_name: self.cluster_name,
             build: self.build,
             frame_bytes: self.frame_bytes,
@@ -295,7 +322,9 @@ impl TestServerBuilder {
             address
         };
         let alternate = (self.advertised == Advertised::OwnAsAlternate).then_some(own);
-        Ok(Member { name: format!("80E9010000{number:02X}FC02"), address: own, standard, alternate })
+        let name = format!("80E9010000{number:02X}FC02");
+        let rack = (!self.racks.is_empty()).then(|| self.racks.get(number).copied().unwrap_or_default());
+        Ok(Member { name, address: own, standard, alternate, rack })
     }
 }
 

@@ -21,12 +21,15 @@ pub(crate) struct Member {
     /// The addresses that it tells clients of.
     pub(crate) standard: SocketAddr,
     pub(crate) alternate: Option<SocketAddr>,
+    pub(crate) rack: Option<u32>,
 }
 
 /// Who owns what at one time.
 #[derive(Debug, Clone)]
 pub(crate) struct Ownership {
     rows: Vec<Row>,
+    /// How many nodes have each partition: its owner and those that come next.
+    pub(crate) copies: usize,
     pub(crate) running: Vec<bool>,
     pub(crate) regime: u32,
     pub(crate) peers_generation: u64,
@@ -48,11 +51,12 @@ pub(crate) enum Availability {
 
 impl Topology {
     /// Returns running nodes that own every n-th partition each.
-    pub(crate) fn new(members: Vec<Member>) -> Self {
+    pub(crate) fn new(members: Vec<Member>, copies: usize) -> Self {
         let owner = |partition| partition % members.len();
         let row = |partition| Row { owner: owner(partition), availability: Availability::Available };
         let ownership = Ownership {
             rows: (0..usize::from(PARTITIONS)).map(row).collect(),
+            copies,
             running: vec![true; members.len()],
             regime: 0,
             peers_generation: 0,
@@ -104,6 +108,19 @@ impl Ownership {
     pub(crate) fn serves(&self, node: usize, partition: PartitionId) -> bool {
         let row = self.rows[partition.index()];
         row.owner == node && row.availability == Availability::Available
+    }
+
+    /// Returns the place of a node among those that have a partition, if it is one of them: 0 is the owner.
+    pub(crate) fn place(&self, node: usize, partition: PartitionId) -> Option<usize> {
+        let nodes = self.running.len();
+        let place = (node + nodes - self.rows[partition.index()].owner) % nodes;
+        (place < self.copies).then_some(place)
+    }
+
+    /// Returns whether a node answers scans of a partition, which one with a copy does.
+    pub(crate) fn scans(&self, node: usize, partition: PartitionId) -> bool {
+        let available = self.rows[partition.index()].availability == Availability::Available;
+        available && self.place(node, partition).is_some()
     }
 
     pub(crate) fn unavailable_partitions(&self) -> usize {

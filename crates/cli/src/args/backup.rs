@@ -6,6 +6,7 @@ use clap::{Args, value_parser};
 
 use super::{
     LeftOut, Resume,
+    selection::{Records, Scope},
     value::{milliseconds, pause_milliseconds},
 };
 
@@ -36,6 +37,12 @@ pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) left_out: LeftOut,
 
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+
+    #[command(flatten)]
+    pub(crate) records: Records,
+
     /// Replace the backup files in the directory, once the new ones are complete; other files stay
     #[arg(short, long, conflicts_with = "go_on")]
     pub(crate) remove_files: bool,
@@ -46,6 +53,14 @@ pub(crate) struct Backup {
     /// How long a scan may stay silent, in ms
     #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
     pub(crate) socket_timeout: Duration,
+
+    /// How long all scans together may take, in ms; 0: as long as they need
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "0")]
+    pub(crate) total_timeout: Duration,
+
+    /// Most records that one request of a scan asks for; 0: all at once
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) scan_page_size: u64,
 
     /// Retries of a scan since its last record
     #[arg(long, value_name = "COUNT", default_value_t = 10)]

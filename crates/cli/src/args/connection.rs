@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use super::value::milliseconds;
+use super::value::{milliseconds, multiplier, pause_milliseconds};
 
 /// How to reach the cluster.
 #[derive(Debug, Args)]
@@ -25,4 +25,20 @@ pub(crate) struct Connection {
     /// Longest time until the cluster is known at the beginning, in ms
     #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "30000")]
     pub(crate) client_timeout: Duration,
+
+    /// Longest wait for the reply to an info command, in ms
+    #[arg(short = 'T', long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    pub(crate) info_timeout: Duration,
+
+    /// Retries of an info command that got no answer; 0: none
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub(crate) info_max_retries: u32,
+
+    /// Pause before the first retry of an info command, in ms
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "1000")]
+    pub(crate) info_retry_interval: Duration,
+
+    /// Growth of the pauses between info commands, 1 to 100; they end at 10 s
+    #[arg(long, value_name = "FACTOR", value_parser = multiplier, default_value = "1")]
+    pub(crate) info_retry_multiplier: f64,
 }

@@ -22,7 +22,7 @@ pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
 pub(crate) use resume::Resume;
-pub(crate) use selection::LeftOut;
+pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
 
 /// Backs up a namespace of an Aerospike cluster into files.
 #[derive(Debug, Parser)]

@@ -1,8 +1,10 @@
 //! What a query reads.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use asbackup_codec::wire::Content;
+
+use crate::Readers;
 
 /// What to read, and how patiently.
 #[derive(Debug, Clone)]
@@ -30,6 +32,12 @@ pub struct QuerySpec {
     pub records_per_second: u32,
     /// Most records in all, 0 for no bound; the query is finished when it has them.
     pub max_records: u64,
+    /// Most records that one request asks for, 0 for no bound. Default: 0.
+    pub page_records: u64,
+    /// Longest time that the query may take in all. Default: none.
+    pub total_timeout: Option<Duration>,
+    /// Who reads partitions in place of their owners, until it fails. Default: nobody.
+    pub readers: Option<Arc<Readers>>,
 }
 
 impl QuerySpec {
@@ -47,6 +55,9 @@ impl QuerySpec {
             throttle_pause: Duration::from_secs(10),
             records_per_second: 0,
             max_records: 0,
+            page_records: 0,
+            total_timeout: None,
+            readers: None,
         }
     }
 }

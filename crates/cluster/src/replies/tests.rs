@@ -2,6 +2,31 @@ use asbackup_codec::wire::{FRAME_BYTES, FrameHeader, info};
 
 use super::*;
 
+#[test]
+fn racks_of_one_namespace_are_found() {
+    let reply = b"ns=a:rack_1=N1,N2;ns=test:rack_2=N1:RACK_10=N2,N3";
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let expected = [(2, names(&["N1"])), (10, names(&["N2", "N3"]))].into();
+    assert_eq!(racks(reply, b"test").unwrap(), Racks(expected));
+    assert_eq!(racks(b"ns=test", b"test").unwrap(), Racks::default());
+    assert!(racks(b"ns=test:what", b"test").is_err());
+}
+
+#[test]
+fn copies_have_a_place() {
+    let bitmap = |partition: usize| {
+        let mut bitmap = [0_u8; 512];
+        bitmap[partition >> 3] |= 0x80 >> (partition & 7);
+        base64_simd::STANDARD.encode_to_string(bitmap)
+    };
+    let reply = format!("a:0,1,{};test:3,2,{},{}", bitmap(1), bitmap(4), bitmap(9));
+    let held = replicas(reply.as_bytes(), b"test").unwrap().unwrap();
+    let column = |id| held.column(PartitionId::new(id).unwrap());
+    assert_eq!((column(4), column(9), column(1)), (Some(0), Some(1), None));
+    assert_eq!(replicas(reply.as_bytes(), b"nosuch").unwrap(), None);
+    assert!(replicas(b"test:3,2,AAAA", b"test").is_err());
+}
+
 /// Returns the replies to a command among those that a server CE 8.1 sent when a client connected.
 fn recorded(command: &[u8]) -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/wire/connect.resp.bin");

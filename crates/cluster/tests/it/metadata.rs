@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use asbackup_cluster::{Cluster, ClusterConfig, ErrorKind, IndexCreation, Seed, ServerIndex};
+use asbackup_cluster::{Cluster, ClusterConfig, ErrorKind, IndexCreation, InfoRetry, Seed, ServerIndex};
 use asbackup_codec::wire::ResultCode;
 use asbackup_model::{IndexKind, IndexedType, PartitionId, SecondaryIndex, UdfModule};
-use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
+use asbackup_testserver::{Command, Fault, FaultAction, SampleRecords, TestServer};
 
 use crate::support::{connect, server};
 
@@ -22,6 +22,60 @@ fn index(name: &str, kind: IndexKind, context: Option<&str>) -> SecondaryIndex {
         context: context.map(Into::into),
         expression: None,
     }
+}
+
+#[tokio::test]
+async fn records_of_sets_are_counted_once_for_each_copy() {
+    let server = TestServer::builder().namespace("test").nodes(3).copies(2).start().unwrap();
+    server.store().load("test", SampleRecords { count: 100, record_bytes: 300 });
+    let cluster = connect(&server).await;
+    let mut set = Vec::new();
+    server.store().for_each_record("test", |record| set = record.set.unwrap_or_default().to_vec());
+    assert_eq!(cluster.object_count(b"test").await.unwrap(), 100);
+    assert_eq!(cluster.object_count_in(b"test", &[&set, b"nowhere"]).await.unwrap(), 100);
+    assert_eq!(cluster.object_count_in(b"test", &[b"nowhere"]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn info_commands_are_sent_again_as_often_as_asked() {
+    let server = server(10);
+    let address = server.address();
+    for (failures, max_retries, ends_well) in [(0, 0, true), (1, 0, false), (3, 3, true), (4, 3, false)] {
+        let mut config = ClusterConfig::new([Seed { host: address.ip().to_string(), port: address.port() }]);
+        config.refresh_interval = Duration::from_secs(3600);
+        config.info_retry = InfoRetry { max_retries, first_pause: Duration::ZERO, multiplier: 2.0 };
+        let cluster = Cluster::connect(config).await.unwrap();
+        server.faults().clear();
+        server.faults().add(Fault::new(Command::Info, FaultAction::Refuse).times(failures));
+        assert_eq!(cluster.has_namespace(b"test").await.is_ok(), ends_well, "{failures} failures");
+        server.faults().clear();
+        server.faults().add(Fault::new(Command::Info, FaultAction::Refuse).times(failures));
+        assert_eq!(cluster.object_count(b"test").await.is_ok(), ends_well, "{failures} failures of one node");
+        server.faults().clear();
+    }
+}
+
+#[tokio::test]
+async fn info_commands_that_are_refused_are_not_sent_again() {
+    let server = server(10);
+    let cluster = connect(&server).await;
+    // It would take seconds, and there is a second answer.
+    let refusal = FaultAction::ErrorCode(ResultCode::ENTERPRISE_ONLY);
+    server.faults().add(Fault::new(Command::Info, refusal));
+    let error = cluster.object_count(b"test").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Server(ResultCode::ENTERPRISE_ONLY));
+}
+
+#[tokio::test]
+async fn racks_are_those_of_the_namespace() {
+    let builder = TestServer::builder().namespace("other").namespace("test").nodes(3);
+    let server = builder.racks(&[7, 2, 7]).start().unwrap();
+    let cluster = connect(&server).await;
+    let racks = cluster.racks(b"test").await.unwrap();
+    assert_eq!(racks.ids().collect::<Vec<_>>(), [2, 7]);
+    let nodes = cluster.nodes();
+    assert_eq!(nodes.iter().map(|node| racks.contains(7, node)).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(cluster.racks(b"nosuch").await.unwrap().ids().count(), 0);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 mod answer;
 mod batch;
 mod error;
+mod expression;
 mod flags;
 mod frame;
 pub mod info;
@@ -23,6 +24,7 @@ pub use batch::{
     encode_row_alone, encode_row_of_bins, end_batch, patch_row, row_digest,
 };
 pub use error::{DecodeError, Rule};
+pub use expression::Expression;
 pub use flags::{field, info1, info2, info3, info4, op, ttl};
 pub use frame::{FRAME_BYTES, FrameHeader, FrameKind, MAX_BODY_BYTES, begin_frame, end_frame};
 pub use message::{Field, HEADER_BYTES, Message, MessageHeader, Op, put_field, put_op};

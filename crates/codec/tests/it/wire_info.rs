@@ -95,16 +95,29 @@ fn digest(set: &str, key: &UserKey<'_>) -> Digest {
 }
 
 #[test]
-fn the_filter_against_monitor_sets_is_the_go_library_s() {
-    let filters = json("filters.json");
-    let filter =
-        filters["filters"].as_array().unwrap().iter().find(|filter| filter["name"] == "no_mrt").unwrap();
-    // base64 of the filter, without a decoder in this crate's test dependencies.
-    assert_eq!(filter["base64"], "kwKRRqkDPEVST35NUlQ=");
-    assert_eq!(
-        monitor_set_filter(),
-        [0x93, 2, 0x91, 0x46, 0xa9, 3, 0x3c, 0x45, 0x52, 0x4f, 0x7e, 0x4d, 0x52, 0x54]
-    );
+fn filters_are_the_go_library_s() {
+    let recorded = json("filters.json");
+    let ns = |key: &str| recorded[key].as_str().unwrap().parse::<i64>().unwrap();
+    let (after, before) =
+        (Expression::modified_since(ns("from_ns")), Expression::modified_before(ns("to_ns")));
+    let user = Expression::given(&base64(&recorded["user_filter"])).unwrap();
+    let between = Expression::all(vec![after.clone(), before.clone()]);
+    let cases: [(&str, Vec<Expression>); 7] = [
+        ("no_mrt", vec![]),
+        ("after", vec![after]),
+        ("before", vec![before]),
+        ("between", vec![between.clone()]),
+        ("no_ttl", vec![Expression::never_expires()]),
+        ("user", vec![user.clone()]),
+        ("all", vec![user, between, Expression::never_expires()]),
+    ];
+    let filters = recorded["filters"].as_array().unwrap();
+    assert_eq!(filters.len(), cases.len());
+    for (name, more) in cases {
+        let filter = filters.iter().find(|filter| filter["name"] == name).unwrap();
+        let parts = [vec![Expression::not_monitor_set()], more].concat();
+        assert_eq!(Expression::all(parts).into_bytes(), base64(&filter["base64"]), "{name}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use asbackup_model::{PartitionId, PartitionSet};
+use asbackup_model::PartitionSet;
 use asbackup_storage::{Local, Lock};
 use serde_json::Value;
 
@@ -347,16 +347,23 @@ fn lock(target: &Local) -> Result<Option<Lock>, Error> {
 }
 
 impl Start {
-    /// Returns the partitions that the whole backup reads, given those that each node owns of what was selected, and
-    /// what is left of each node's. An earlier run has settled the former.
-    pub(crate) fn left_of(&self, owned: Vec<Vec<PartitionId>>) -> (PartitionSet, Vec<Vec<PartitionId>>) {
-        let selected = match self.resumed {
-            true => self.state.partitions,
-            false => owned.iter().flatten().copied().collect(),
+    /// Returns the partitions that the whole backup reads, given those that are selected now, and what is left of them
+    /// to read. An earlier run has settled the former.
+    pub(crate) fn left_of(
+        &self,
+        wanted: PartitionSet,
+        config: &BackupConfig,
+    ) -> (PartitionSet, PartitionSet) {
+        let selected = if self.resumed { self.state.partitions } else { wanted };
+        let done = match self.records_left(config) {
+            Some(0) => selected,
+            _ => self.state.done(),
         };
-        let done = self.state.done();
-        let is_left = |partition: &PartitionId| selected.contains(*partition) && !done.contains(*partition);
-        let left = owned.into_iter().map(|partitions| partitions.into_iter().filter(is_left).collect());
-        (selected, left.collect())
+        (selected, selected.iter().filter(|&partition| !done.contains(partition)).collect())
+    }
+
+    /// Returns how many records are still to be read, if there is a bound.
+    pub(crate) fn records_left(&self, config: &BackupConfig) -> Option<u64> {
+        Some(config.max_records?.get().saturating_sub(self.state.counts.records_read))
     }
 }

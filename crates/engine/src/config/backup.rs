@@ -1,10 +1,13 @@
 //! What a backup may be asked for.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU64, path::PathBuf, time::Duration};
 
 use asbackup_codec::asb::Spelling;
 
-use super::{ByteSize, EntryClass, Parallelism};
+use super::{
+    BinSelection, ByteSize, EntryClass, FilterExpression, Lifetime, Modified, Names, Parallelism, RackId,
+    Scope,
+};
 
 /// What to back up, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +17,24 @@ pub struct BackupConfig {
     pub namespace: String,
     /// Classes of entries that aren't read. Default: none.
     pub left_out: BTreeSet<EntryClass>,
+    /// The partitions that are read. Default: all of the namespace.
+    pub scope: Scope,
+    /// The sets whose records are read; records without a set are in none. Default: all records.
+    pub sets: Option<Names>,
+    /// The bins that are read. Default: all.
+    pub bins: BinSelection,
+    /// When the records that are read were last updated. Default: at any time.
+    pub modified: Modified,
+    /// Whether records that expire are read. Default: yes.
+    pub lifetime: Lifetime,
+    /// A condition of the server that each record must meet. Default: none.
+    pub filter: Option<FilterExpression>,
+    /// About how many records are read at most: never more, and fewer if there are fewer. Only with one reader, since
+    /// several can't know of each other's in time. Default: no bound.
+    pub max_records: Option<NonZeroU64>,
+    /// Racks whose nodes read partitions of which they have a copy, the first of them first. Not with a scope of nodes or
+    /// racks, which is about owners. Default: owners read.
+    pub preferred_racks: Vec<RackId>,
     /// Partition scans that run at once, in all. Default: 1, which is gentle on production.
     pub readers: Parallelism,
     /// Files that are written at once. Default: 1.
@@ -32,6 +53,10 @@ pub struct BackupConfig {
     pub state_directory: Option<PathBuf>,
     /// How long a scan's socket may stay silent. Default: 10 s; the server is told.
     pub socket_timeout: Duration,
+    /// How long all scans together may take. Default: as long as they need.
+    pub total_timeout: Option<Duration>,
+    /// Most records that one request of a scan asks for. Default: no bound, which costs the server least.
+    pub page_records: Option<NonZeroU64>,
     /// How a scan goes on after a failure.
     pub retry: ScanRetry,
 }
@@ -42,6 +67,14 @@ impl BackupConfig {
         Self {
             namespace: namespace.into(),
             left_out: BTreeSet::new(),
+            scope: Scope::Namespace,
+            sets: None,
+            bins: BinSelection::All,
+            modified: Modified::default(),
+            lifetime: Lifetime::Any,
+            filter: None,
+            max_records: None,
+            preferred_racks: Vec::new(),
             readers: Parallelism::ONE,
             writers: Parallelism::ONE,
             file_limit: Some(ByteSize::mib(250)),
@@ -51,6 +84,8 @@ impl BackupConfig {
             state_name: None,
             state_directory: None,
             socket_timeout: Duration::from_secs(10),
+            total_timeout: None,
+            page_records: None,
             retry: ScanRetry { max_retries: 10, first_pause: Duration::from_millis(100) },
         }
     }

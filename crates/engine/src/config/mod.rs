@@ -1,14 +1,18 @@
 //! What a user may ask for. What excludes each other is an enum, what has a range is a type.
 
 mod backup;
+mod filter;
 mod quantity;
 mod restore;
+mod scope;
 mod selection;
 
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
+pub use filter::{FilterExpression, Lifetime, Modified, NoFilter, NoTimeBetween};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
     BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,
     ValidateConfig, WriteRetry, Writes,
 };
-pub use selection::{EntryClass, Names, NamesError};
+pub use scope::{NodeSelector, PartitionList, RackId, Scope, ScopeError};
+pub use selection::{BinSelection, EntryClass, Names, NamesError};

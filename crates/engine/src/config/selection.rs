@@ -25,6 +25,11 @@ impl Names {
         if all.is_empty() { Err(NamesError::None) } else { Ok(Self(all)) }
     }
 
+    /// Returns the names in the order of their bytes.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+
     pub(crate) fn contains(&self, name: &[u8]) -> bool {
         self.0.contains(name)
     }
@@ -46,6 +51,17 @@ pub enum NamesError {
         /// The name.
         name: String,
     },
+}
+
+/// Which bins of each record a backup reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BinSelection {
+    /// All of them.
+    All,
+    /// Those that are listed. A record that has none of them isn't backed up.
+    Only(Names),
+    /// None: records are keys and metadata. A restore can't write such records, and counts them as skipped.
+    None,
 }
 
 /// A class of entries, which can be left out as a whole.

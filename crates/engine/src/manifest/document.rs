@@ -1,6 +1,9 @@
 //! The manifest itself: its keys, its text, and what must hold within it. Source: docs/format/manifest.md, "Keys".
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+};
 
 use asbackup_cluster::Cluster;
 use asbackup_model::PartitionSet;
@@ -12,7 +15,7 @@ use super::{
     seal::{check_head, check_seal, seal},
 };
 use crate::{
-    config::{BackupConfig, EntryClass},
+    config::{self, BackupConfig, BinSelection, EntryClass, Lifetime, Names, PartitionList},
     progress::Counters,
 };
 
@@ -89,8 +92,8 @@ pub(super) struct Selection {
 #[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub(super) enum Scope {
     Namespace,
-    #[serde(with = "partition_list")]
-    Partitions(PartitionSet),
+    #[serde(with = "scope_list")]
+    Partitions(PartitionList),
     AfterDigest(String),
     Nodes(Vec<serde_json::Value>),
     Racks(Vec<serde_json::Value>),
@@ -230,12 +233,8 @@ impl Manifest {
     }
 
     fn check_partitions(&self) -> Result<(), DocumentError> {
-        let selected = match &self.selection.scope {
-            Scope::Namespace => PartitionSet::ALL,
-            Scope::Partitions(partitions) => *partitions,
-            // Which partitions these were is known by the cluster alone.
-            Scope::AfterDigest(_) | Scope::Nodes(_) | Scope::Racks(_) => PartitionSet::EMPTY,
-        };
+        // Which partitions those of nodes and racks were is known by the cluster alone.
+        let selected = self.selection.scope.asked()?.partitions().unwrap_or(PartitionSet::EMPTY);
         let unread = self.selection.max_records.is_some() || self.selection.no_records;
         if unread || self.partitions.is_superset(&selected) {
             return Ok(());
@@ -257,17 +256,64 @@ impl ClusterFacts {
     }
 }
 
+impl Scope {
+    fn of(scope: &config::Scope) -> Self {
+        match scope {
+            config::Scope::Namespace => Self::Namespace,
+            config::Scope::Partitions(list) => Self::Partitions(list.clone()),
+            config::Scope::AfterDigest(digest) => {
+                Self::AfterDigest(base64_simd::STANDARD.encode_to_string(digest.0))
+            }
+            config::Scope::Nodes(nodes) => {
+                Self::Nodes(nodes.iter().map(|node| node.to_string().into()).collect())
+            }
+            config::Scope::Racks(racks) => {
+                Self::Racks(racks.iter().map(|rack| rack.number().into()).collect())
+            }
+        }
+    }
+
+    /// Returns the scope in the words of the configuration, but for what only a cluster can tell.
+    fn asked(&self) -> Result<config::Scope, DocumentError> {
+        match self {
+            Self::Namespace => Ok(config::Scope::Namespace),
+            Self::Partitions(list) => Ok(config::Scope::Partitions(list.clone())),
+            Self::AfterDigest(digest) => config::Scope::after_digest(digest)
+                .map_err(|error| DocumentError::Contradiction { what: format!("its scope {error}") }),
+            Self::Nodes(_) => Ok(config::Scope::Nodes(Vec::new())),
+            Self::Racks(_) => Ok(config::Scope::Racks(Vec::new())),
+        }
+    }
+}
+
+impl Modified {
+    pub(super) fn of(config: &BackupConfig) -> Self {
+        let [after, before] = config.modified.rfc3339();
+        Self { after, before }
+    }
+}
+
+/// Returns names as text; one that isn't UTF-8 with its other bytes escaped.
+fn texts(names: Option<&Names>) -> Vec<String> {
+    let text =
+        |name: &[u8]| str::from_utf8(name).map_or_else(|_| name.escape_ascii().to_string(), str::to_owned);
+    names.into_iter().flat_map(Names::iter).map(text).collect()
+}
+
 impl Selection {
     pub(super) fn of(config: &BackupConfig) -> Self {
         let left_out = |class| config.left_out.contains(&class);
         Self {
-            scope: Scope::Namespace,
-            sets: Vec::new(),
-            bins: Vec::new(),
-            filter: None,
-            no_ttl_only: false,
-            max_records: None,
-            no_bins: false,
+            scope: Scope::of(&config.scope),
+            sets: texts(config.sets.as_ref()),
+            bins: texts(match &config.bins {
+                BinSelection::Only(names) => Some(names),
+                BinSelection::All | BinSelection::None => None,
+            }),
+            filter: config.filter.as_ref().map(ToString::to_string),
+            no_ttl_only: config.lifetime == Lifetime::Unlimited,
+            max_records: config.max_records.map(NonZeroU64::get),
+            no_bins: config.bins == BinSelection::None,
             no_records: left_out(EntryClass::Records),
             no_indexes: left_out(EntryClass::Indexes),
             no_udfs: left_out(EntryClass::UdfModules),
@@ -286,6 +332,19 @@ pub(crate) mod partition_list {
     pub(crate) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PartitionSet, D::Error> {
         let text = String::deserialize(from)?;
         text.parse().map_err(|error| de::Error::custom(format!("{text:?} is {error}")))
+    }
+}
+
+/// Lists of partitions with digests, as text.
+mod scope_list {
+    use super::{Deserialize, Deserializer, PartitionList, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(list: &PartitionList, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(list)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PartitionList, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -365,10 +424,20 @@ mod tests {
     #[test]
     fn partitions_that_were_asked_for_must_be_done() {
         let half = || "0..2047".parse().unwrap();
+        let half_list = || "0..2047".parse().unwrap();
         check(|manifest| manifest.partitions = half(), "partitions 2048..4095 were asked for");
         let mut manifest = manifest();
         manifest.partitions = half();
-        manifest.selection.scope = Scope::Partitions(half());
+        manifest.selection.scope = Scope::Partitions(half_list());
+        manifest.check().unwrap();
+        for (digest, expected) in
+            [("AAgAAAAAAAAAAAAAAAAAAAAAAAE=", "partitions 2048..4095"), ("x", "its scope")]
+        {
+            manifest.selection.scope = Scope::AfterDigest(digest.to_owned());
+            let error = manifest.check().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        manifest.selection.scope = Scope::Nodes(vec!["a".into()]);
         manifest.check().unwrap();
         manifest.selection.scope = Scope::Namespace;
         manifest.selection.max_records = Some(1);

@@ -4,7 +4,10 @@
 use asbackup_codec::asb::Spelling;
 use serde::Serialize;
 
-use super::{document::Selection, hash::hash};
+use super::{
+    document::{Modified, Selection},
+    hash::hash,
+};
 use crate::config::BackupConfig;
 
 /// What two runs must agree on to write the same backup.
@@ -13,6 +16,7 @@ struct Options<'a> {
     namespace: &'a str,
     #[serde(flatten)]
     selection: Selection,
+    modified: Modified,
     compact: bool,
     compression: Option<&'a str>,
     encryption: Option<&'a str>,
@@ -37,6 +41,7 @@ impl<'a> Options<'a> {
         Self {
             namespace: &config.namespace,
             selection: Selection::of(config),
+            modified: Modified::of(config),
             compact: config.spelling == Spelling::Compact,
             compression: None,
             encryption: None,
@@ -48,8 +53,10 @@ impl<'a> Options<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::{num::NonZeroU64, time::Duration, time::SystemTime};
+
     use super::*;
-    use crate::config::Parallelism;
+    use crate::config::{BinSelection, Lifetime, Modified, Names, Parallelism, RackId, Scope};
 
     #[test]
     fn fingerprint_tells_what_is_written_and_not_how_fast() {
@@ -63,5 +70,18 @@ mod tests {
         assert!(same(|config| config.file_limit = None));
         assert!(!same(|config| config.namespace = "other".to_owned()));
         assert!(!same(|config| config.spelling = Spelling::Compact));
+        assert!(same(|config| config.total_timeout = Some(Duration::from_secs(1))));
+        assert!(same(|config| config.page_records = NonZeroU64::new(1)));
+        assert!(same(|config| config.preferred_racks = RackId::new(1).into_iter().collect()));
+        assert!(!same(|config| config.scope = Scope::Partitions("0..4095".parse().unwrap())));
+        assert!(!same(|config| config.sets = Names::new(["a"]).ok()));
+        assert!(!same(|config| config.bins = BinSelection::Only(Names::new(["a"]).unwrap())));
+        assert!(!same(|config| config.bins = BinSelection::None));
+        assert!(!same(|config| {
+            config.modified = Modified::new(Some(SystemTime::UNIX_EPOCH), None).unwrap();
+        }));
+        assert!(!same(|config| config.lifetime = Lifetime::Unlimited));
+        assert!(!same(|config| config.filter = "kwOTUQKjYWdlQA==".parse().ok()));
+        assert!(!same(|config| config.max_records = NonZeroU64::new(1)));
     }
 }

@@ -98,7 +98,7 @@ impl Publication {
             namespace: self.config.namespace.clone(),
             started: self.started.clone(),
             finished: report::rfc3339(self.run_started + job.counters.elapsed()),
-            modified: Modified::default(),
+            modified: Modified::of(&self.config),
             selection: Selection::of(&self.config),
             partitions: self.partitions,
             envelope: Envelope::default(),

@@ -2,3 +2,4 @@
 
 pub(crate) mod files;
 pub(crate) mod scan;
+pub(crate) mod selection;

@@ -5,7 +5,7 @@ use asbackup_model::{Block, RecordView};
 
 /// The server's own set for the bookkeeping of transactions. It is never backed up. Source: docs/format/wire.md,
 /// "Filters".
-const MONITOR_SET: &[u8] = b"<ERO~MRT";
+pub(crate) const MONITOR_SET: &[u8] = b"<ERO~MRT";
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! Backups that end before their time, wherever that is: the run that goes on with one makes the whole of it, with
 //! every record once.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, num::NonZeroU64, path::Path, sync::Arc, time::Duration};
 
 use asbackup::{
     BackupConfig, BackupReport, ByteSize, Checkpoint, Completeness, Error, ErrorKind, ExistingFiles, Local,
-    Parallelism, Spelling, ValidateConfig,
+    Parallelism, PartitionList, Scope, Spelling, ValidateConfig,
 };
 use asbackup_codec::wire::ResultCode;
 use asbackup_demo::sample;
@@ -254,8 +254,10 @@ async fn failure_before_the_first_record_leaves_nothing() {
 /// Returns what is left of a backup that was killed in the middle.
 async fn killed(from: &TestServer) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let mut copies = killed_everywhere(from, config(2, Some(500_000)), directory.path()).await;
-    copies.swap_remove(copies.len() / 2)
+    let copies = killed_everywhere(from, config(2, Some(500_000)), directory.path()).await;
+    let with_open = |copy: &TempDir| open_files(copy.path()).iter().any(|(_, durable)| *durable > 0);
+    let middle = copies.len() / 2;
+    copies.into_iter().skip(middle).find(with_open).expect("a file is saved while it is written")
 }
 
 /// Checks that a run is refused and changes nothing; returns the message and the hint.
@@ -432,4 +434,30 @@ async fn names_and_modes_that_cannot_work_are_refused() {
     stateless.checkpoint = Checkpoint::Off;
     let (message, _) = refused(&from, stateless, directory.path(), ErrorKind::Config).await;
     assert_eq!(message, "a run that keeps no state can't go on with an earlier one");
+}
+
+#[tokio::test]
+async fn selection_and_bound_hold_over_all_runs() {
+    let from = loaded_server(RECORDS);
+    let selections: [fn(&mut BackupConfig); 2] = [
+        |config| config.max_records = NonZeroU64::new(3_000),
+        |config| config.scope = Scope::Partitions("0..999,2000+96".parse::<PartitionList>().unwrap()),
+    ];
+    for select in selections {
+        let mut config = config(1, Some(200_000));
+        select(&mut config);
+        let whole = tempfile::tempdir().unwrap();
+        let expected = run(&from, config.clone(), whole.path()).await.unwrap().records.written;
+        let directory = tempfile::tempdir().unwrap();
+        watch(directory.path());
+        run(&from, config.clone(), directory.path()).await.unwrap();
+        for moment in copies(directory.path()) {
+            let report = run(&from, continued(config.clone()), moment.path()).await.unwrap();
+            assert_eq!((report.records.read, report.records.written), (expected, expected));
+            let into = server();
+            let local = Local::directory(moment.path());
+            let restored = client(&into).await.restore(restore_config(), local).wait().await.unwrap();
+            assert_eq!(restored.records.inserted, expected, "each record once");
+        }
+    }
 }

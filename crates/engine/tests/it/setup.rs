@@ -31,7 +31,9 @@ pub(crate) fn loaded_server(records: u64) -> TestServer {
 
 pub(crate) async fn client(server: &TestServer) -> Client {
     let seed = Seed::parse(&server.address().to_string(), 3000).unwrap();
-    Client::new(Cluster::connect(ClusterConfig::new([seed])).await.unwrap())
+    let mut config = ClusterConfig::new([seed]);
+    config.info_retry.first_pause = Duration::from_millis(1);
+    Client::new(Cluster::connect(config).await.unwrap())
 }
 
 /// The defaults, but with pauses that don't slow a test down.

@@ -1,5 +1,7 @@
 //! Info commands about the nodes and how they stand together. Source: docs/format/wire.md, "Cluster view".
 
+use std::collections::BTreeMap;
+
 use asbackup_codec::wire::ResultCode;
 
 use super::{Params, error, put};
@@ -34,6 +36,23 @@ pub(super) fn peers(node: &Node, ownership: &Ownership, addresses: Addresses, ou
     put(out, &[text.as_bytes()]);
 }
 
+/// Appends the racks of each namespace, and the nodes in them. Source: docs/format/wire.md, "Racks".
+pub(super) fn racks(node: &Node, out: &mut Vec<u8>) {
+    let mut racks: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for member in &node.shared.topology.members {
+        let Some(rack) = member.rack else {
+            return error(out, ResultCode::ENTERPRISE_ONLY, "enterprise only");
+        };
+        racks.entry(rack).or_default().push(&member.name);
+    }
+    let racks: Vec<String> =
+        racks.iter().map(|(rack, nodes)| format!(":rack_{rack}={}", nodes.join(","))).collect();
+    for (number, namespace) in node.shared.store.namespaces().iter().enumerate() {
+        let separator: &[u8] = if number == 0 { b"" } else { b";" };
+        put(out, &[separator, b"ns=", namespace.name(), racks.concat().as_bytes()]);
+    }
+}
+
 pub(super) fn stable(params: Params<'_>, ownership: &Ownership, out: &mut Vec<u8>) {
     let size = ownership.running_nodes().count().to_string();
     match params.value("size") {
@@ -46,7 +65,8 @@ pub(super) fn stable(params: Params<'_>, ownership: &Ownership, out: &mut Vec<u8
 
 pub(super) fn statistics(node: &Node, ownership: &Ownership, out: &mut Vec<u8>) {
     let shared = &node.shared;
-    let count = |namespace: &Namespace| namespace.record_count_of(|id| ownership.owns(node.number, id));
+    let count =
+        |namespace: &Namespace| namespace.record_count_of(|id| ownership.place(node.number, id).is_some());
     let objects: u64 = shared.store.namespaces().iter().map(count).sum();
     let size = ownership.running_nodes().count();
     // The node with the highest name leads.

@@ -47,6 +47,7 @@ fn answer_one(node: &Node, session: &mut Session, command: &[u8], out: &mut Vec<
         b"peers-clear-alt" => cluster::peers(node, &ownership, Addresses::Alternate, out),
         b"service-clear-std" => put(out, &[cluster::address(node.member(), Addresses::Standard).as_bytes()]),
         b"service-clear-alt" => put(out, &[cluster::address(node.member(), Addresses::Alternate).as_bytes()]),
+        b"racks" => cluster::racks(node, out),
         b"cluster-name" => put(out, &[node.shared.cluster_name.as_bytes()]),
         b"cluster-stable" => cluster::stable(params, &ownership, out),
         b"build" | b"version" => put(out, &[node.shared.build.as_bytes()]),
@@ -55,7 +56,7 @@ fn answer_one(node: &Node, session: &mut Session, command: &[u8], out: &mut Vec<
         b"namespaces" => namespace::names(store, out),
         b"namespace" => namespace::statistics(node, &ownership, params.0, out),
         b"sets" => namespace::sets(node, &ownership, params.0, out),
-        b"replicas" => namespace::replicas(node, &ownership, out),
+        b"replicas" => namespace::replicas(node, &ownership, params, out),
         b"truncate" | b"truncate-namespace" => namespace::truncate_records(store, params, out),
         b"sindex-list" => index::list(store, params, out),
         b"sindex-create" => index::create(store, params, out),
@@ -78,8 +79,9 @@ fn constant(name: &[u8]) -> Option<&'static str> {
         b"status" => "ok",
         // Neither a data center to ship to, nor a job that is listed once it is done.
         b"get-config" | b"get-stats" | b"query-show" => "",
-        b"peers-tls-std" | b"peers-tls-alt" | b"service-tls-std" | b"service-tls-alt" | b"racks"
-        | b"rack-ids" => "ERROR:25:enterprise only",
+        b"peers-tls-std" | b"peers-tls-alt" | b"service-tls-std" | b"service-tls-alt" | b"rack-ids" => {
+            "ERROR:25:enterprise only"
+        }
         _ => return None,
     })
 }

@@ -139,3 +139,18 @@ fn advertised_addresses_may_lead_nowhere() {
         assert_eq!(client.info("peers-clear-alt").contains(&own[1]), has_alternate);
     }
 }
+
+#[test]
+fn a_node_with_a_copy_answers_scans_and_no_writes() {
+    let builder = TestServer::builder().namespace("test").nodes(3).copies(2).racks(&[1, 2]);
+    let server = builder.start().unwrap();
+    assert!(at(&server, 0).info("replicas:max=1").starts_with("test:0,1,"));
+    assert!(at(&server, 0).info("replicas").starts_with("test:0,2,"));
+    assert!(at(&server, 0).info("namespace/test").contains("effective_replication_factor=2;"));
+    let name = |node| server.node_name(node);
+    let racks = format!("ns=test:rack_0={}:rack_1={}:rack_2={}", name(2), name(0), name(1));
+    assert_eq!(at(&server, 1).info("racks:"), racks);
+    // Node 2 owns partition 5, and node 0 comes next.
+    assert_eq!(refused(&at(&server, 0).scan(&five_to_ten())), [7, 10]);
+    assert_eq!(at(&server, 0).write(1, &[]).result(), ResultCode::UNAVAILABLE);
+}
