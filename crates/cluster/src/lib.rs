@@ -21,6 +21,7 @@ mod query;
 mod replies;
 mod retry;
 mod statement;
+mod tls;
 mod topology;
 
 pub use batch::{Batch, RowResult, WriteDeadlines};
@@ -32,4 +33,5 @@ pub use metadata::IndexCreation;
 pub use node::Node;
 pub use query::{Query, QueryProgress, QuerySpec};
 pub use replies::{Build, ServerIndex};
+pub use tls::{Identity, Tls, TlsConfig, TlsVersions};
 pub use topology::PartitionMap;

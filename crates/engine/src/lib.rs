@@ -31,6 +31,7 @@ mod plan;
 mod progress;
 mod report;
 mod restore;
+mod secret;
 mod sink;
 mod source;
 mod transcode;
@@ -38,16 +39,19 @@ mod validate;
 
 use std::time::SystemTime;
 
-pub use asbackup_cluster::{Addresses, Cluster, ClusterConfig, Error as ClusterError, Seed};
+pub use asbackup_cluster::{
+    Addresses, Cluster, ClusterConfig, Error as ClusterError, Identity, Seed, Tls, TlsConfig, TlsVersions,
+};
 pub use asbackup_codec::{
     asb::Spelling,
     wire::{ExistsRule, GenerationRule, WriteRules},
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
-    MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, ValidateConfig, WriteRetry, Writes,
+    AgentAddress, AgentTls, BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles,
+    IndexConflict, ManifestRule, MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors,
+    Rename, RestoreConfig, ScanRetry, SecretAgent, SecretEncoding, SecretName, SecretNameError,
+    ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
@@ -57,6 +61,7 @@ pub use report::{
     BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
     RestoreReport, Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
 };
+pub use secret::{SecretError, SecretErrorCause};
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.
 #[derive(Debug, Clone)]

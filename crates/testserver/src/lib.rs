@@ -14,6 +14,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod certificates;
 mod clock;
 mod connection;
 mod fault;
@@ -33,6 +34,7 @@ mod topology;
 mod transact;
 mod write;
 
+pub use certificates::{Certificates, Clients, Signed};
 pub use fault::{Command, Fault, FaultAction, Faults};
 pub use namespace::{Expiry, NamespaceConfig};
 pub use sample::SampleRecords;

@@ -3,6 +3,7 @@
 mod backup;
 mod quantity;
 mod restore;
+mod secret;
 mod selection;
 
 pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
@@ -11,4 +12,5 @@ pub use restore::{
     BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,
     ValidateConfig, WriteRetry, Writes,
 };
+pub use secret::{AgentAddress, AgentTls, SecretAgent, SecretEncoding, SecretName, SecretNameError};
 pub use selection::{EntryClass, Names, NamesError};

@@ -18,6 +18,7 @@ mod nodes;
 mod odd;
 mod refusals;
 mod restore;
+mod secret;
 mod selection;
 mod setup;
 mod validate;
