@@ -4,11 +4,13 @@
 //! behind the last record after a failure; [`Node::write_batch`] makes one attempt to write rows and says for each what
 //! became of it, since only its caller knows what else there is to send. Every wait for the network has a deadline.
 
+mod auth;
 mod batch;
 mod class;
 mod cluster;
 mod config;
 mod connection;
+mod connector;
 mod discovery;
 mod error;
 #[cfg(feature = "fuzz")]
@@ -24,6 +26,7 @@ mod statement;
 mod tls;
 mod topology;
 
+pub use auth::Auth;
 pub use batch::{Batch, RowResult, WriteDeadlines};
 pub use class::{ResultClass, class};
 pub use cluster::Cluster;

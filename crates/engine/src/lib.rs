@@ -40,7 +40,8 @@ mod validate;
 use std::time::SystemTime;
 
 pub use asbackup_cluster::{
-    Addresses, Cluster, ClusterConfig, Error as ClusterError, Identity, Seed, Tls, TlsConfig, TlsVersions,
+    Addresses, Auth, Cluster, ClusterConfig, Error as ClusterError, Identity, Seed, Tls, TlsConfig,
+    TlsVersions,
 };
 pub use asbackup_codec::{
     asb::Spelling,

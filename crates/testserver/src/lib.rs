@@ -27,6 +27,7 @@ mod node;
 mod particle;
 mod query;
 mod sample;
+mod security;
 mod server;
 mod store;
 mod stored;

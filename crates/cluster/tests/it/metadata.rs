@@ -43,8 +43,7 @@ async fn a_cluster_knows_its_nodes() {
 async fn the_next_seed_is_tried() {
     let server = server(0);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let seeds = [closed, server.address()]
-        .map(|address| Seed { host: address.ip().to_string(), port: address.port() });
+    let seeds = [closed, server.address()].map(|address| Seed::new(address.ip().to_string(), address.port()));
     assert!(Cluster::connect(ClusterConfig::new(seeds.clone())).await.is_ok());
     let error = Cluster::connect(ClusterConfig::new(seeds[..1].to_vec())).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Connect, true));
