@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod run;
 mod signal;
+mod value_source;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -4,6 +4,8 @@ mod backup;
 mod connection;
 mod output;
 mod restore;
+mod secret_agent;
+mod security;
 mod selection;
 mod value;
 
@@ -20,6 +22,8 @@ pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
+pub(crate) use secret_agent::{AgentConnection, SecretAgent};
+pub(crate) use security::{AuthMode, Login, TlsFlags};
 pub(crate) use selection::LeftOut;
 
 /// Backs up a namespace of an Aerospike cluster into files.
@@ -28,6 +32,8 @@ pub(crate) use selection::LeftOut;
 pub(crate) struct Asbackup {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) secret_agent: SecretAgent,
     #[command(flatten)]
     pub(crate) backup: Backup,
     #[command(flatten)]
@@ -40,6 +46,8 @@ pub(crate) struct Asbackup {
 pub(crate) struct Asrestore {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) secret_agent: SecretAgent,
     #[command(flatten)]
     pub(crate) restore: Restore,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 mod config;
 mod jobs;
 mod options;
+mod security;
 mod signals;
 mod tool;
 mod usage;
