@@ -20,7 +20,7 @@ pub enum ResultClass {
 pub fn class(code: ResultCode) -> ResultClass {
     match code.0 {
         0 | 3 | 5 => ResultClass::Outcome,
-        9 | 11 | 14 | 15 | 18 | 66 | 152 => ResultClass::Transient,
+        9 | 11 | 14 | 15 | 18 | 152 => ResultClass::Transient,
         8 | 16 | 20 | 25 | 50..=94 | 150 | 151 => ResultClass::JobFatal,
         _ => ResultClass::Record,
     }
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn each_code_has_its_class() {
         let outcomes = [0, 3, 5];
-        let transient = [9, 11, 14, 15, 18, 66, 152];
+        let transient = [9, 11, 14, 15, 18, 152];
         let fatal = [8, 16, 20, 25, 150, 151];
         for code in 0..=u8::MAX {
             let expected = match code {
