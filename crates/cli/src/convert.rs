@@ -1,8 +1,10 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
+mod security;
+mod selection;
+
 use std::{
     collections::BTreeSet,
-    net::Ipv6Addr,
     num::{NonZeroU64, NonZeroUsize},
     thread,
     time::Duration,
@@ -15,19 +17,28 @@ use asbackup::{
     WriteRules, Writes,
 };
 
-mod selection;
-
 use crate::{
     args::{Backup, Connection, IndexConflict, LeftOut, Restore},
     failure::Failure,
+    value_source::ValueSource,
 };
 
 /// Connections to a node beside those that carry data: for information requests.
 const SPARE_CONNECTIONS: usize = 2;
 
 /// Returns how to reach the cluster with that many data connections.
-pub(crate) fn cluster(args: &Connection, data_connections: usize) -> Result<ClusterConfig, Failure> {
-    let seeds = args.host.iter().map(|text| seed(text, args.port)).collect::<Result<Vec<_>, _>>()?;
+pub(crate) async fn cluster(
+    args: &Connection,
+    values: &ValueSource,
+    data_connections: usize,
+) -> Result<ClusterConfig, Failure> {
+    let mut seeds = Vec::new();
+    for given in &args.host {
+        let text = values.text("--host", given).await?;
+        for text in text.split(',') {
+            seeds.push(seed(text, args.port)?);
+        }
+    }
     let mut config = ClusterConfig::new(seeds);
     config.addresses = if args.services_alternate { Addresses::Alternate } else { Addresses::Standard };
     config.first_timeout = args.client_timeout;
@@ -38,20 +49,15 @@ pub(crate) fn cluster(args: &Connection, data_connections: usize) -> Result<Clus
         multiplier: args.info_retry_multiplier,
     };
     config.connections_per_node = config.connections_per_node.max(data_connections + SPARE_CONNECTIONS);
+    security::secure(&mut config, &args.login, &args.tls, values).await?;
     Ok(config)
 }
 
 fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
-    let seed = Seed::parse(text, port).map_err(|error| {
-        let hint = "--host takes host, host:port or [IPv6]:port, separated by commas";
+    Seed::parse(text, port).map_err(|error| {
+        let hint = "--host takes host, host:port, host:tls-name:port or [IPv6]:port, separated by commas";
         Failure::usage(format!("{text:?} is no node"), hint).because(&error)
-    })?;
-    // The older tools take host:tls-name:port, which must not be looked up as if it were a name.
-    if seed.host.contains(':') && seed.host.parse::<Ipv6Addr>().is_err() {
-        let hint = "leave the TLS name out of --host: TLS isn't supported yet";
-        return Err(Failure::usage(format!("{text:?} is no node"), hint));
-    }
-    Ok(seed)
+    })
 }
 
 /// Returns what a backup is to do.
@@ -323,14 +329,29 @@ mod tests {
         assert_eq!(source(&args("asrestore -i in")), Local::file("in"));
     }
 
+    /// Returns the arguments of a backup with these flags.
+    fn args(flags: &str) -> Asbackup {
+        Asbackup::try_parse_from(format!("asbackup -n test -d out {flags}").split_whitespace()).unwrap()
+    }
+
+    fn cluster(args: &Asbackup, streams: usize) -> Result<ClusterConfig, Failure> {
+        let values = ValueSource::new(&args.secret_agent)?;
+        cluster_of(&args.connection, &values, streams)
+    }
+
+    fn cluster_of(args: &Connection, values: &ValueSource, streams: usize) -> Result<ClusterConfig, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(super::cluster(args, values, streams))
+    }
+
     #[test]
     fn seeds_take_the_port_that_they_lack() {
-        let args = |line: &str| Asbackup::try_parse_from(line.split(' ')).unwrap().connection;
-        let config = cluster(&args("asbackup -n test -d out -h a,b:1,[::1]:2 -p 7"), 8).unwrap();
+        let config = cluster(&args("-h a,b:1,[::1]:2,c:name:3 -p 7"), 8).unwrap();
         let seeds: Vec<_> = config.seeds.iter().map(|seed| (seed.host.as_str(), seed.port)).collect();
-        assert_eq!(seeds, [("a", 7), ("b", 1), ("::1", 2)]);
-        for wrong in ["a,,b", "a:0", "a:tls-name:3000"] {
-            let failure = cluster(&args(&format!("asbackup -n test -d out -h {wrong}")), 1).unwrap_err();
+        assert_eq!(seeds, [("a", 7), ("b", 1), ("::1", 2), ("c", 3)]);
+        assert_eq!(config.seeds[3].tls_name.as_deref(), Some("name"));
+        for wrong in ["a,,b", "a:0", "a:tls-name"] {
+            let failure = cluster(&args(&format!("-h {wrong}")), 1).unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Config, "{wrong}");
             assert!(failure.lines().last().unwrap().contains("--host"), "{wrong}");
         }
@@ -340,12 +361,11 @@ mod tests {
     fn info_flags_have_their_effect_on_both_tools() {
         let flags =
             "--info-timeout 7 --info-max-retries 8 --info-retry-interval 9 --info-retry-multiplier 1.5";
-        let line = format!("asbackup -n test -d out {flags}");
-        let backup = Asbackup::try_parse_from(line.split(' ')).unwrap().connection;
-        let line = format!("asrestore -d in {flags}");
-        let restore = Asrestore::try_parse_from(line.split(' ')).unwrap().connection;
-        for args in [backup, restore] {
-            let config = cluster(&args, 1).unwrap();
+        let restore = Asrestore::try_parse_from(format!("asrestore -d in {flags}").split(' ')).unwrap();
+        let backup = args(flags);
+        let values = ValueSource::new(&backup.secret_agent).unwrap();
+        for connection in [backup.connection, restore.connection] {
+            let config = cluster_of(&connection, &values, 1).unwrap();
             assert_eq!(config.info_timeout, Duration::from_millis(7));
             let first_pause = Duration::from_millis(9);
             assert_eq!(config.info_retry, InfoRetry { max_retries: 8, first_pause, multiplier: 1.5 });
@@ -353,8 +373,17 @@ mod tests {
     }
 
     #[test]
+    fn login_and_idle_timeout_reach_the_cluster() {
+        let config = cluster(&args("--client-login-timeout 7 --client-idle-timeout 0"), 1).unwrap();
+        assert_eq!((config.login_timeout, config.idle_timeout), (Duration::from_millis(7), Duration::ZERO));
+        let config = cluster(&args(""), 1).unwrap();
+        assert_eq!(config.idle_timeout, Duration::from_secs(50));
+        assert!(config.auth.is_none() && config.tls.is_none());
+    }
+
+    #[test]
     fn every_stream_may_have_a_connection() {
-        let args = Asbackup::try_parse_from("asbackup -n test -d out".split(' ')).unwrap().connection;
+        let args = args("");
         for streams in [1, 1024] {
             assert!(cluster(&args, streams).unwrap().connections_per_node > streams);
         }

@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod signal;
 mod time;
+mod value_source;
 
 use std::{ffi::OsString, process::ExitCode};
 

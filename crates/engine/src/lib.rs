@@ -32,6 +32,7 @@ mod plan;
 mod progress;
 mod report;
 mod restore;
+mod secret;
 mod sink;
 mod source;
 mod transcode;
@@ -39,7 +40,10 @@ mod validate;
 
 use std::time::SystemTime;
 
-pub use asbackup_cluster::{Addresses, Cluster, ClusterConfig, Error as ClusterError, InfoRetry, Seed};
+pub use asbackup_cluster::{
+    Addresses, Auth, Cluster, ClusterConfig, Error as ClusterError, Identity, InfoRetry, Seed, Tls,
+    TlsConfig, TlsVersions,
+};
 pub use asbackup_codec::{
     asb::Spelling,
     wire::{ExistsRule, GenerationRule, WriteRules},
@@ -47,10 +51,11 @@ pub use asbackup_codec::{
 pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, EntryClass, ExistingFiles, ExtraFiles,
-    FilterExpression, IndexConflict, Lifetime, ManifestRule, MetadataOrder, Modified, Names, NamesError,
-    NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism, PartitionList, RackId, RecordErrors,
-    Rename, RestoreConfig, ScanRetry, Scope, ScopeError, ValidateConfig, WriteRetry, Writes,
+    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, EntryClass,
+    ExistingFiles, ExtraFiles, FilterExpression, IndexConflict, Lifetime, ManifestRule, MetadataOrder,
+    Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism,
+    PartitionList, RackId, RecordErrors, Rename, RestoreConfig, ScanRetry, Scope, ScopeError, SecretAgent,
+    SecretEncoding, SecretName, SecretNameError, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
@@ -60,6 +65,7 @@ pub use report::{
     BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
     RestoreReport, Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
 };
+pub use secret::{SecretError, SecretErrorCause};
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.
 #[derive(Debug, Clone)]

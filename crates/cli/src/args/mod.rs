@@ -5,6 +5,8 @@ mod connection;
 mod output;
 mod restore;
 mod resume;
+mod secret_agent;
+mod security;
 mod selection;
 mod value;
 
@@ -22,6 +24,8 @@ pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
 pub(crate) use resume::Resume;
+pub(crate) use secret_agent::{AgentConnection, SecretAgent};
+pub(crate) use security::{AuthMode, Login, TlsFlags};
 pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
 
 /// Backs up a namespace of an Aerospike cluster into files.
@@ -30,6 +34,8 @@ pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
 pub(crate) struct Asbackup {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) secret_agent: SecretAgent,
     #[command(flatten)]
     pub(crate) backup: Backup,
     #[command(flatten)]
@@ -42,6 +48,8 @@ pub(crate) struct Asbackup {
 pub(crate) struct Asrestore {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) secret_agent: SecretAgent,
     #[command(flatten)]
     pub(crate) restore: Restore,
     #[command(flatten)]

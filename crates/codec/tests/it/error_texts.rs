@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::mem::discriminant;
 
+use asbackup_codec::envelope::KeyError;
 use asbackup_codec::wire::ResultCode;
 use asbackup_codec::{asb, wire};
 
@@ -66,9 +67,10 @@ fn rules_of_the_wire() {
         (Partition(4096), "partition 4096, over the limit of 4095"),
         (BatchTruncated, "batch ends within a row"),
         (BatchRepeat, "first row of a batch repeats the row before"),
+        (SecurityTruncated, "security message ends within its header or a field"),
     ];
     let rules: HashSet<_> = cases.iter().map(|(rule, _)| discriminant(rule)).collect();
-    assert_eq!(rules.len(), 12, "one case for each rule");
+    assert_eq!(rules.len(), 13, "one case for each rule");
     for (rule, text) in cases {
         assert_eq!(rule.to_string(), text);
     }
@@ -84,5 +86,33 @@ fn result_codes_have_a_number_and_a_name() {
         (ResultCode(199), "199 unknown code", "unknown_code"),
     ] {
         assert_eq!((code.to_string().as_str(), code.name()), (shown, name));
+    }
+}
+
+#[test]
+fn keys() {
+    use KeyError::*;
+    let label = || "CERTIFICATE".to_owned();
+    for (error, text) in [
+        (Empty, "key is empty"),
+        (
+            NoPem,
+            "no PEM block, which begins with -----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----",
+        ),
+        (
+            UnfinishedPem { label: label() },
+            r#"PEM block "CERTIFICATE" has no line -----END CERTIFICATE-----"#,
+        ),
+        (
+            OtherPem { label: label() },
+            r#"first PEM block is "CERTIFICATE", it must be "PRIVATE KEY" or "RSA PRIVATE KEY""#,
+        ),
+        (Encrypted, "private key is encrypted with a password, it must be stored without one"),
+        (InvalidBase64, "invalid base64"),
+        (NotRsa, "private key isn't an RSA key"),
+        (MultiPrime, "RSA key has more than two primes"),
+        (Damaged { at: 7 }, "no private key in PKCS#1 or PKCS#8: damaged at byte 7 of its DER"),
+    ] {
+        assert_eq!(error.to_string(), text);
     }
 }

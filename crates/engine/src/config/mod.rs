@@ -5,6 +5,7 @@ mod filter;
 mod quantity;
 mod restore;
 mod scope;
+mod secret;
 mod selection;
 
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
@@ -15,4 +16,5 @@ pub use restore::{
     ValidateConfig, WriteRetry, Writes,
 };
 pub use scope::{NodeSelector, PartitionList, RackId, Scope, ScopeError};
+pub use secret::{AgentAddress, AgentTls, SecretAgent, SecretEncoding, SecretName, SecretNameError};
 pub use selection::{BinSelection, EntryClass, Names, NamesError};

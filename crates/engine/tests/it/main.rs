@@ -22,6 +22,7 @@ mod refusals;
 mod restore;
 mod resume;
 mod scope;
+mod secret;
 mod selected;
 mod selection;
 mod setup;
