@@ -23,7 +23,7 @@ mod retry;
 mod statement;
 mod topology;
 
-pub use batch::{Batch, RowResult, WriteDeadlines};
+pub use batch::{Batch, RowInBatch, RowResult, WriteDeadlines};
 pub use class::{ResultClass, class};
 pub use cluster::Cluster;
 pub use config::{Addresses, ClusterConfig, Seed};
