@@ -1,15 +1,16 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
-use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, thread, time::Duration};
+use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, path::PathBuf, thread, time::Duration};
 
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
     ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors, Rename,
-    RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
+    RestoreConfig, ScanRetry, Seed, Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig,
+    WriteRetry, WriteRules, Writes,
 };
 
 use crate::{
-    args::{Backup, Connection, IndexConflict, LeftOut, Restore},
+    args::{Backup, Connection, IndexConflict, LeftOut, Restore, State},
     failure::Failure,
 };
 
@@ -58,8 +59,8 @@ pub(crate) fn target(args: &Backup) -> Local {
     Local::directory(&args.directory)
 }
 
-/// Returns what a restore is to do.
-pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
+/// Returns what a restore is to do. `cache` is where states lie that can't lie beside their data.
+pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreConfig, Failure> {
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
     config.readers = parallelism(files_at_once(args))?;
@@ -86,7 +87,24 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
         multiplier: args.waits.retry_multiplier,
     };
     (config.manifest, config.extra_files) = set_rules(args);
+    config.state = state(&args.state, cache);
     Ok(config)
+}
+
+fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
+    if args.no_resume {
+        return StateRule::Off;
+    }
+    let mut state = StateConfig::new();
+    state.place = match &args.state_dir {
+        Some(directory) => StatePlace::Directory(directory.clone()),
+        None => StatePlace::Beside { otherwise: cache },
+    };
+    if let Some(name) = &args.go_on {
+        state.start = Start::Continue;
+        state.name = name.clone().unwrap_or(state.name);
+    }
+    StateRule::Kept(state)
 }
 
 /// Returns what a validation is to do.
@@ -175,7 +193,7 @@ mod tests {
 
     fn restore_config(flags: &str) -> RestoreConfig {
         let line = format!("asrestore -d in -w 1{flags}");
-        restore(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap()
+        restore(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore, None).unwrap()
     }
 
     #[test]
@@ -257,6 +275,21 @@ mod tests {
         check_restore(" --retry-multiplier 1.5", |config| config.retry.multiplier = 1.5);
         check_restore(" --retry-max-attempts 0", |config| config.retry.max_retries = 0);
         check_restore(" --require-manifest", |config| config.manifest = ManifestRule::Required);
+        let kept = |change: fn(&mut StateConfig)| {
+            let mut state = StateConfig::new();
+            change(&mut state);
+            StateRule::Kept(state)
+        };
+        check_restore(" --no-resume", |config| config.state = StateRule::Off);
+        check_restore(" --state-dir there", |config| {
+            config.state = kept(|state| state.place = StatePlace::Directory("there".into()));
+        });
+        check_restore(" --continue", |config| config.state = kept(|state| state.start = Start::Continue));
+        check_restore(" --continue mine.json", |config| {
+            config.state = kept(|state| {
+                (state.start, state.name) = (Start::Continue, "mine.json".to_owned());
+            });
+        });
         check_restore(" --allow-extra", |config| config.extra_files = ExtraFiles::LeaveOut);
     }
 
@@ -266,7 +299,7 @@ mod tests {
         {
             let line = format!("asrestore -d in {flags}");
             let args = Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
-            let failure = restore(&args).unwrap_err();
+            let failure = restore(&args, None).unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
             assert!(failure.lines().last().unwrap().contains(flag), "{flags}");
         }

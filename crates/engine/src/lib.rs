@@ -31,6 +31,7 @@ mod plan;
 mod progress;
 mod report;
 mod restore;
+mod restore_state;
 mod sink;
 mod source;
 mod transcode;
@@ -47,7 +48,7 @@ pub use asbackup_storage::Local;
 pub use config::{
     BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
     MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, ValidateConfig, WriteRetry, Writes,
+    ScanRetry, Start, StateConfig, StatePlace, StateRule, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

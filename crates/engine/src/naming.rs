@@ -13,6 +13,9 @@ pub(crate) fn metadata_file(namespace: &str, number: u64) -> String {
 /// The name of the manifest. Source: docs/format/manifest.md.
 pub(crate) const MANIFEST: &str = "asbackup.manifest.json";
 
+/// The usual name of the state of a restore. Source: docs/format/restore-state.md.
+pub(crate) const RESTORE_STATE: &str = "asbackup.restore.state.json";
+
 /// The name of a side file beside which no other one lies.
 pub(crate) const SIDE_FILE: &str = "asbackup.extra.json";
 

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
-pub(crate) use restore::{IndexConflict, Restore};
+pub(crate) use restore::{IndexConflict, Restore, State};
 pub(crate) use selection::LeftOut;
 
 /// Backs up a namespace of an Aerospike cluster into files.
@@ -180,9 +180,13 @@ mod tests {
             ("--index-conflict merge", &["--index-conflict", "keep, replace, fail"]),
             ("--fail-if-ignored", &["--ignore-record-error"]),
             ("--set-list", &["--set-list"]),
+            ("--continue --no-resume", &["--continue", "--no-resume"]),
+            ("--continue --validate", &["--continue", "--validate"]),
+            ("--state-dir x --no-resume", &["--state-dir", "--no-resume"]),
         ] {
             check_refused::<Asrestore>(&format!("{RESTORE} {flags}"), words);
         }
+        check_refused::<Asrestore>("asrestore -i in --continue", &["--continue", "--input-file"]);
         check_refused::<Asrestore>("asrestore -n test", &["--directory", "--input-file"]);
     }
 

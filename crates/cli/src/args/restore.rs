@@ -63,6 +63,26 @@ pub(crate) struct Restore {
 
     #[command(flatten)]
     pub(crate) waits: Waits,
+
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// Whether a restore of a directory can be gone on with, and whether this one goes on.
+#[derive(Debug, Args)]
+pub(crate) struct State {
+    /// Go on with an interrupted restore; NAME is that of its state if it isn't asbackup.restore.state.json
+    #[arg(long = "continue", value_name = "NAME", conflicts_with_all = ["no_resume", "input_file", "validate"])]
+    #[expect(clippy::option_option, reason = "the flag, and its value, may be left out")]
+    pub(crate) go_on: Option<Option<String>>,
+
+    /// Directory of the state, if it isn't to lie beside the data
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["no_resume", "input_file", "validate"])]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Keep no state, so that the restore can't be gone on with
+    #[arg(long)]
+    pub(crate) no_resume: bool,
 }
 
 /// Where the backup lies.

@@ -53,7 +53,7 @@ struct Line<'a, R> {
     exit_code: u8,
     #[serde(flatten)]
     body: Body<'a, R>,
-    state_file: Option<()>,
+    state_file: Option<&'a str>,
     error: Option<&'a Failure>,
 }
 
@@ -119,7 +119,7 @@ pub(super) fn line<R: Summary>(ended: &Ended<R>, known: &Known, exit: Exit) -> S
         outcome: exit.outcome(),
         exit_code: exit.code(),
         body,
-        state_file: None,
+        state_file: ended.report.as_ref().and_then(|report| report.state_file()),
         error: ended.failure.as_ref(),
     };
     serde_json::to_string(&line).expect("every key is a string, and nothing else can fail")

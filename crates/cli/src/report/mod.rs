@@ -30,6 +30,11 @@ pub(crate) trait Summary: Serialize {
 
     /// Returns what happened, as lines for people.
     fn lines(&self) -> Vec<String>;
+
+    /// Returns where the state lies by which the command can be gone on with, if there is one.
+    fn state_file(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// How a command ended.

@@ -81,7 +81,14 @@ impl Summary for RestoreReport {
         rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
         rows.add("completeness", completeness(self.source.completeness));
         rows.troubles(&self.errors);
+        if let Some(path) = &self.state_file {
+            rows.add("state", format!("{path}: --continue goes on from here"));
+        }
         rows.end(&self.span, &self.rates, &self.warnings)
+    }
+
+    fn state_file(&self) -> Option<&str> {
+        self.state_file.as_deref()
     }
 }
 

@@ -20,13 +20,13 @@ use crate::{
 const FOREVER: Duration = Duration::from_secs(3600);
 
 /// A tool that runs.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     stderr: BufReader<ChildStderr>,
 }
 
 impl Running {
-    fn start(mut command: Command, arguments: &str, path: &Path) -> Self {
+    pub(crate) fn start(mut command: Command, arguments: &str, path: &Path) -> Self {
         let path = path.to_str().expect("paths of tests are UTF-8");
         command.args(arguments.split_whitespace().map(|word| word.replace("{}", path)));
         let mut child = command.spawn().expect("the tool can be run");
@@ -44,14 +44,14 @@ impl Running {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let status = Command::new("kill").args([name, &id]).status().expect("kill can be run");
         assert!(status.success());
     }
 
     /// Waits for the end, and returns the exit code and the rest of standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.stderr.read_to_string(&mut rest).expect("standard error is text");
         (self.child.wait().expect("it can be waited for").code(), rest)

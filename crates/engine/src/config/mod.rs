@@ -4,6 +4,7 @@ mod backup;
 mod quantity;
 mod restore;
 mod selection;
+mod state;
 
 pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
@@ -12,3 +13,4 @@ pub use restore::{
     ValidateConfig, WriteRetry, Writes,
 };
 pub use selection::{EntryClass, Names, NamesError};
+pub use state::{Start, StateConfig, StatePlace, StateRule};

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, time::Duration};
 
 use asbackup_codec::wire::WriteRules;
 
-use super::{EntryClass, Names, Parallelism};
+use super::{EntryClass, Names, Parallelism, StateConfig, StateRule};
 
 /// What to restore, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub struct RestoreConfig {
     pub manifest: ManifestRule,
     /// What happens to data files that the manifest doesn't name. Default: they are refused.
     pub extra_files: ExtraFiles,
+    /// Whether a state is kept, by which an interrupted job goes on. Default: beside the data.
+    pub state: StateRule,
 }
 
 impl RestoreConfig {
@@ -66,6 +68,7 @@ impl RestoreConfig {
             retry: WriteRetry { max_retries: 10, first_pause: Duration::from_secs(1), multiplier: 2.0 },
             manifest: ManifestRule::Optional,
             extra_files: ExtraFiles::Refuse,
+            state: StateRule::Kept(StateConfig::new()),
         }
     }
 }

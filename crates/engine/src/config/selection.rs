@@ -25,6 +25,10 @@ impl Names {
         if all.is_empty() { Err(NamesError::None) } else { Ok(Self(all)) }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
+    }
+
     pub(crate) fn contains(&self, name: &[u8]) -> bool {
         self.0.contains(name)
     }

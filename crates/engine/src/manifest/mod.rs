@@ -11,8 +11,10 @@ mod side_file;
 mod survey;
 
 pub(crate) use document::{ClusterFacts, ListedFile};
-pub(crate) use hash::StoredHash;
+pub(crate) use error::DocumentError;
+pub(crate) use hash::{StoredHash, hash};
 pub(crate) use publish::{Publication, publish};
+pub(crate) use seal::{check_head, check_seal, seal};
 pub(crate) use side_file::{SetIndex, SideFile};
 pub use survey::Completeness;
 pub(crate) use survey::{BackupSet, OTHER_HASH, SetFile, SetRules, refuse, survey};

@@ -19,7 +19,7 @@ struct Sealed<'a> {
 }
 
 /// Returns the text of a document, sealed. `document` must serialize an empty `seal` as its last key.
-pub(super) fn seal(document: &impl Serialize) -> String {
+pub(crate) fn seal(document: &impl Serialize) -> String {
     let mut text = text(document);
     let seal = hash(&[text.as_bytes()]);
     let place = text.rfind("\"\"").map_or(text.len(), |quotes| quotes + 1);
@@ -33,7 +33,7 @@ pub(super) fn text(document: &impl Serialize) -> String {
 }
 
 /// Checks what a document says that it is.
-pub(super) fn check_head(text: &str, expected: &'static str, known: u64) -> Result<(), DocumentError> {
+pub(crate) fn check_head(text: &str, expected: &'static str, known: u64) -> Result<(), DocumentError> {
     let Head { format, version } = serde_json::from_str(text)?;
     if format != expected {
         return Err(DocumentError::Format { found: format, expected });
@@ -45,7 +45,7 @@ pub(super) fn check_head(text: &str, expected: &'static str, known: u64) -> Resu
 }
 
 /// Checks the seal of a document.
-pub(super) fn check_seal(text: &str) -> Result<(), DocumentError> {
+pub(crate) fn check_seal(text: &str) -> Result<(), DocumentError> {
     let Sealed { seal } = serde_json::from_str(text)?;
     // A string without escapes is borrowed from the text, and one with escapes can't be borrowed and is refused.
     let start = seal.as_ptr().addr() - text.as_ptr().addr();

@@ -13,12 +13,21 @@ use crate::{
     Error, ErrorKind,
     config::{EntryClass, IndexConflict, Rename},
     job::JobContext,
+    restore_state::{MetadataCounts, Ticket},
 };
 
 /// How long an index may take until it is built, or a module until all nodes have it. A large namespace takes its time.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// An entry that isn't a record.
+#[derive(Debug)]
+pub(crate) struct TrackedMetadata {
+    pub(crate) entry: Metadata,
+    /// That of the block in whose place in the file it stands.
+    pub(crate) ticket: Arc<Ticket>,
+}
+
+/// An index or a UDF module.
 #[derive(Debug)]
 pub(crate) enum Metadata {
     Index(SecondaryIndex),
@@ -52,15 +61,19 @@ enum IndexEnd {
 /// Takes entries from the queue until it ends.
 pub(crate) async fn run(
     writer: MetadataWriter,
-    entries: async_channel::Receiver<Metadata>,
+    entries: async_channel::Receiver<TrackedMetadata>,
 ) -> Result<(), Error> {
-    loop {
-        match writer.job.or_cancelled(entries.recv()).await? {
-            Ok(Metadata::Index(index)) => writer.create_index(index).await?,
-            Ok(Metadata::Udf(udf)) => writer.put_udf(&udf).await?,
-            Err(_closed) => return Ok(()),
+    let counters = &writer.job.counters;
+    while let Ok(TrackedMetadata { entry, ticket }) = writer.job.or_cancelled(entries.recv()).await? {
+        // Nobody else counts metadata meanwhile.
+        let before = MetadataCounts::of(counters);
+        match entry {
+            Metadata::Index(index) => writer.create_index(index).await?,
+            Metadata::Udf(udf) => writer.put_udf(&udf).await?,
         }
+        ticket.metadata_done(MetadataCounts::of(counters).since(before));
     }
+    Ok(())
 }
 
 impl MetadataWriter {
@@ -169,7 +182,7 @@ pub(crate) fn other_namespace(namespace: &[u8], rename: Option<&Rename>, file: O
 }
 
 /// Returns an error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -75,11 +75,11 @@ impl<'a> FileReader<'a> {
         }
     }
 
-    /// Decodes a file and hands over its entries, in order. Returns what of it isn't as the manifest says.
+    /// Decodes a file and hands over its entries, in order, each with the offset of the text behind it. Returns what of it isn't as the manifest says.
     pub(crate) fn read(
         &mut self,
         file: &SetFile,
-        on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+        on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<Option<Finding>, Error> {
         self.hash.reset();
         self.counts = EntryCounts::default();
@@ -90,7 +90,7 @@ impl<'a> FileReader<'a> {
     fn read_all(
         &mut self,
         SetFile { stored: file, listed }: &SetFile,
-        mut on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+        mut on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut input = self.storage.read(&file.name)?;
         let mut decoder = Decoder::new();
@@ -118,7 +118,7 @@ impl<'a> FileReader<'a> {
         &mut self,
         file: &StoredFile,
         decoder: &mut Decoder,
-        on_entry: &mut impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+        on_entry: &mut impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         let mut decoded = 0;
         let need = loop {
@@ -127,19 +127,20 @@ impl<'a> FileReader<'a> {
                 Step::Need(need) => break need,
                 Step::Damaged(error) => return Err(damaged(file, &error)),
                 Step::Done { value, used } => {
+                    let end = decoder.position().byte;
                     match value {
                         Entry::HeaderLine => {}
                         Entry::Record => {
                             self.counts.records += 1;
-                            on_entry(FileEntry::Record(self.layout.view(input)))?;
+                            on_entry(FileEntry::Record(self.layout.view(input)), end)?;
                         }
                         Entry::SecondaryIndex(index) => {
                             self.counts.indexes += 1;
-                            on_entry(FileEntry::SecondaryIndex(index))?;
+                            on_entry(FileEntry::SecondaryIndex(index), end)?;
                         }
                         Entry::UdfModule(udf) => {
                             self.counts.udfs += 1;
-                            on_entry(FileEntry::UdfModule(udf))?;
+                            on_entry(FileEntry::UdfModule(udf), end)?;
                         }
                     }
                     decoded += used;

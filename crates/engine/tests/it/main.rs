@@ -18,6 +18,7 @@ mod nodes;
 mod odd;
 mod refusals;
 mod restore;
+mod resume_restore;
 mod selection;
 mod setup;
 mod validate;
