@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, path::PathBuf, thread, time::Duration};
 
 use asbackup::{
-    Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
-    ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors, Rename,
-    RestoreConfig, ScanRetry, Seed, Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig,
-    WriteRetry, WriteRules, Writes,
+    Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, Effect, EntryClass, ExistingFiles,
+    ExistsRule, ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism,
+    RecordErrors, Rename, RestoreConfig, ScanRetry, Seed, Spelling, Start, StateConfig, StatePlace,
+    StateRule, ValidateConfig, Verification, WriteRetry, WriteRules, Writes,
 };
 
 use crate::{
@@ -87,6 +87,8 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
         multiplier: args.waits.retry_multiplier,
     };
     (config.manifest, config.extra_files) = set_rules(args);
+    config.verification = if args.verify_first { Verification::First } else { Verification::WhileReading };
+    config.effect = if args.dry_run { Effect::Count } else { Effect::Write };
     config.state = state(&args.state, cache);
     Ok(config)
 }
@@ -280,6 +282,8 @@ mod tests {
             change(&mut state);
             StateRule::Kept(state)
         };
+        check_restore(" --verify-first", |config| config.verification = Verification::First);
+        check_restore(" --dry-run", |config| config.effect = Effect::Count);
         check_restore(" --no-resume", |config| config.state = StateRule::Off);
         check_restore(" --state-dir there", |config| {
             config.state = kept(|state| state.place = StatePlace::Directory("there".into()));

@@ -46,9 +46,10 @@ pub use asbackup_codec::{
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
-    MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, Start, StateConfig, StatePlace, StateRule, ValidateConfig, WriteRetry, Writes,
+    BackupConfig, BatchLimits, ByteSize, Effect, EntryClass, ExistingFiles, ExtraFiles, IndexConflict,
+    ManifestRule, MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename,
+    RestoreConfig, ScanRetry, Start, StateConfig, StatePlace, StateRule, ValidateConfig, Verification,
+    WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

@@ -129,6 +129,9 @@ pub struct RestoreReport {
     pub rates: Rates,
     /// What a person should look at.
     pub warnings: Vec<String>,
+    /// Whether nothing was written, as asked: what is counted as written would have been.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// Where the state lies by which the job can be gone on with; none after success.
     #[serde(skip)]
     pub state_file: Option<String>,

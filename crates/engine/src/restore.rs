@@ -10,7 +10,7 @@ use asbackup_storage::Local;
 
 use crate::{
     Clock, Error, blocking,
-    config::{MetadataOrder, RestoreConfig},
+    config::{Effect, MetadataOrder, RestoreConfig, Verification},
     job::{JobContext, Outcome},
     manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
     naming,
@@ -24,12 +24,14 @@ use crate::{
     restore_state::{Counts, Keeper, Ledger, MetadataCounts},
     sink::{
         cluster::{self, TrackedRows, Writer},
+        count,
         metadata::{self, MetadataWriter},
         refusal::Refusals,
     },
     source::{
         files::FileQueue,
         rows::{InProgress, RowReader},
+        verify::verify,
     },
     transcode::to_rows::ToRows,
 };
@@ -73,6 +75,9 @@ impl Restore {
             let warning = format!("{name} isn't in the manifest, and was left out");
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
+        if self.config.verification == Verification::First {
+            self.verify(&set).await?;
+        }
         let keeper = self.open_keeper(&set.files).await?;
         self.keeper.get_or_init(|| Arc::clone(&keeper));
         keeper.keep(self.copy(set, &keeper.ledger)).await
@@ -101,8 +106,19 @@ impl Restore {
         Ok(())
     }
 
+    async fn verify(&self, set: &BackupSet) -> Result<(), Error> {
+        if set.completeness == Completeness::Unchecked {
+            let warning = "there is no manifest, so that nothing could be verified first";
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
+        }
+        verify(&self.source, &set.files, self.config.readers, &self.job).await
+    }
+
     /// Begins where an interrupted restore has left off, or at the beginning.
     async fn open_keeper(&self, files: &[SetFile]) -> Result<Arc<Keeper>, Error> {
+        if self.config.effect == Effect::Count {
+            return Ok(Arc::new(Keeper::without_state(files, Vec::new())));
+        }
         let (config, source, files) = (self.config.clone(), self.source.clone(), files.to_vec());
         let cluster = self.cluster.name().map(str::to_owned);
         let open = move || Keeper::open(&config, &source, cluster.as_deref(), &files);
@@ -166,7 +182,10 @@ impl Restore {
             tasks.spawn_blocking(move || reader.run(&source, &files));
         }
         drop((sender, metadata_sender)); // The readers hold the rest: the queues end with the last of them.
-        tasks.spawn(cluster::run(Arc::new(self.writer()), receiver, spare));
+        match self.config.effect {
+            Effect::Write => tasks.spawn(cluster::run(Arc::new(self.writer()), receiver, spare)),
+            Effect::Count => tasks.spawn(count::run(self.cluster.clone(), self.job.clone(), receiver, spare)),
+        }
         tasks.spawn(metadata::run(self.metadata_writer(), metadata_receiver));
         tasks.join().await
     }
@@ -193,6 +212,7 @@ impl Restore {
             rename: self.config.rename.clone(),
             left_out: self.config.left_out.clone(),
             conflict: self.config.index_conflict,
+            effect: self.config.effect,
             warnings: Arc::clone(&self.warnings),
             job: self.job.clone(),
         }
@@ -229,6 +249,7 @@ impl Restore {
             bytes: Bytes::of(counters),
             rates: Rates::of(counters, duration),
             warnings,
+            dry_run: self.config.effect == Effect::Count,
             state_file: keeper.and_then(|keeper| keeper.state_file()).map(|path| path.display().to_string()),
         }
     }

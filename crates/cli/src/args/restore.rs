@@ -39,6 +39,14 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) allow_extra: bool,
 
+    /// Check the hashes of all files against the manifest before the first write, not only while they are read
+    #[arg(long, conflicts_with = "validate")]
+    pub(crate) verify_first: bool,
+
+    /// Read, filter and count, and write nothing; connects to check namespace and indexes
+    #[arg(long, conflicts_with_all = ["validate", "go_on"])]
+    pub(crate) dry_run: bool,
+
     /// Files that are read at once, 1 to 1024; default: as many as there are CPUs
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) parallel: Option<u16>,

@@ -75,6 +75,9 @@ impl Summary for RestoreReport {
         if !self.namespace.is_empty() {
             rows.add("namespace", self.namespace.clone());
         }
+        if self.dry_run {
+            rows.add("dry run", "nothing was written; what counts as inserted, created or replaced would be");
+        }
         rows.add("records", counts.text());
         rows.add("indexes", indexes.text());
         rows.add("UDF modules", udfs.text());

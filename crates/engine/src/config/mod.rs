@@ -9,8 +9,8 @@ mod state;
 pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
-    BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,
-    ValidateConfig, WriteRetry, Writes,
+    BatchLimits, Effect, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename,
+    RestoreConfig, ValidateConfig, Verification, WriteRetry, Writes,
 };
 pub use selection::{EntryClass, Names, NamesError};
 pub use state::{Start, StateConfig, StatePlace, StateRule};

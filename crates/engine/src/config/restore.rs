@@ -43,6 +43,10 @@ pub struct RestoreConfig {
     pub manifest: ManifestRule,
     /// What happens to data files that the manifest doesn't name. Default: they are refused.
     pub extra_files: ExtraFiles,
+    /// When the hashes of a backup's files are checked. Default: while they are read.
+    pub verification: Verification,
+    /// Whether anything is written. Default: it is.
+    pub effect: Effect,
     /// Whether a state is kept, by which an interrupted job goes on. Default: beside the data.
     pub state: StateRule,
 }
@@ -68,6 +72,8 @@ impl RestoreConfig {
             retry: WriteRetry { max_retries: 10, first_pause: Duration::from_secs(1), multiplier: 2.0 },
             manifest: ManifestRule::Optional,
             extra_files: ExtraFiles::Refuse,
+            verification: Verification::WhileReading,
+            effect: Effect::Write,
             state: StateRule::Kept(StateConfig::new()),
         }
     }
@@ -101,6 +107,25 @@ pub enum ExtraFiles {
     Refuse,
     /// They are left out.
     LeaveOut,
+}
+
+/// When the hashes of a backup's files are checked against its manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// While they are read: what a damaged file held may have been written when it turns out.
+    WhileReading,
+    /// All of them before the first write, and once more while they are read, in case they change.
+    First,
+}
+
+/// Whether a restore changes the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It writes.
+    Write,
+    /// It writes nothing, and counts what it would write; what the server would say to records isn't known then. No
+    /// state is kept.
+    Count,
 }
 
 /// Entries of one namespace are written into another; entries of any third one end the job.

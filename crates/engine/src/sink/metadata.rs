@@ -11,7 +11,7 @@ use asbackup_model::{SecondaryIndex, UdfModule};
 
 use crate::{
     Error, ErrorKind,
-    config::{EntryClass, IndexConflict, Rename},
+    config::{Effect, EntryClass, IndexConflict, Rename},
     job::JobContext,
     restore_state::{MetadataCounts, Ticket},
 };
@@ -40,6 +40,7 @@ pub(crate) struct MetadataWriter {
     pub(crate) rename: Option<Rename>,
     pub(crate) left_out: BTreeSet<EntryClass>,
     pub(crate) conflict: IndexConflict,
+    pub(crate) effect: Effect,
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
     pub(crate) job: JobContext,
 }
@@ -121,6 +122,9 @@ impl MetadataWriter {
     }
 
     async fn create_and_wait(&self, index: &SecondaryIndex) -> Result<IndexEnd, asbackup_cluster::Error> {
+        if self.effect == Effect::Count {
+            return Ok(self.foreseen(self.cluster.find_index(index).await?));
+        }
         let end = match (self.cluster.create_index(index).await?, self.conflict) {
             (IndexCreation::Created, _) => IndexEnd::Created,
             (IndexCreation::Same, _) => return Ok(IndexEnd::Same),
@@ -132,6 +136,17 @@ impl MetadataWriter {
             self.cluster.wait_for_index(&index.namespace, &index.name, LONGEST_WAIT).await?;
         }
         Ok(end)
+    }
+
+    /// Returns what would become of an index of which that is there already.
+    fn foreseen(&self, found: Option<IndexCreation>) -> IndexEnd {
+        match (found, self.conflict) {
+            (None | Some(IndexCreation::Created), _) => IndexEnd::Created,
+            (Some(IndexCreation::Same), _) => IndexEnd::Same,
+            (Some(IndexCreation::Conflict), IndexConflict::Keep) => IndexEnd::Kept,
+            (Some(IndexCreation::Conflict), IndexConflict::Fail) => IndexEnd::Conflict,
+            (Some(IndexCreation::Conflict), IndexConflict::Replace) => IndexEnd::Replaced,
+        }
     }
 
     async fn replace(&self, index: &SecondaryIndex) -> Result<IndexEnd, asbackup_cluster::Error> {
@@ -151,6 +166,10 @@ impl MetadataWriter {
             counters.udfs_not_restored.add(1);
             return Ok(());
         }
+        if self.effect == Effect::Count {
+            counters.udfs_written.add(1);
+            return Ok(());
+        }
         match self.job.or_cancelled(self.cluster.put_udf(udf, LONGEST_WAIT)).await? {
             Ok(()) => counters.udfs_written.add(1),
             Err(error) => {
@@ -163,6 +182,10 @@ impl MetadataWriter {
     }
 
     pub(super) fn warn(&self, warning: String) {
+        let warning = match self.effect {
+            Effect::Write => warning,
+            Effect::Count => format!("this would be said: {warning}"),
+        };
         tracing::warn!("{warning}");
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }

@@ -1,6 +1,7 @@
 //! What makes blocks durable: files, or a cluster.
 
 pub(crate) mod cluster;
+pub(crate) mod count;
 pub(crate) mod file;
 pub(crate) mod file_set;
 pub(crate) mod metadata;

@@ -242,7 +242,7 @@ impl Buffer {
     }
 }
 
-fn unreadable(file: &StoredFile, source: io::Error) -> Error {
+pub(super) fn unreadable(file: &StoredFile, source: io::Error) -> Error {
     Error::of(ErrorKind::Storage, format!("cannot read {}", file.name))
         .place(|place| place.file = Some(file.name.clone()))
         .source(source)
