@@ -78,6 +78,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
     config.writes = writes(args);
     config.record_errors =
         if args.rules.ignore_record_error { RecordErrors::Ignore } else { RecordErrors::Stop };
+    config.dead_letter.clone_from(&args.rules.dead_letter);
     config.rules = rules(args);
     config.socket_timeout = args.waits.socket_timeout;
     config.total_timeout = args.waits.total_timeout;
@@ -258,6 +259,7 @@ mod tests {
         check_restore(" --no-udfs", |config| config.left_out = [EntryClass::UdfModules].into());
         check_restore(" --extra-ttl 60", |config| config.extra_ttl = Duration::from_secs(60));
         check_restore(" --ignore-record-error", |config| config.record_errors = RecordErrors::Ignore);
+        check_restore(" --dead-letter x.asb", |config| config.dead_letter = Some("x.asb".into()));
         check_restore(" --apply-metadata-last", |config| config.metadata = MetadataOrder::Last);
         for (word, conflict) in [
             ("keep", asbackup::IndexConflict::Keep),

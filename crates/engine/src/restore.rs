@@ -10,7 +10,7 @@ use asbackup_storage::Local;
 
 use crate::{
     Clock, Error, blocking,
-    config::{Effect, MetadataOrder, RestoreConfig, Verification},
+    config::{Effect, MetadataOrder, RecordErrors, RestoreConfig, Verification},
     job::{JobContext, Outcome},
     manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
     naming,
@@ -30,7 +30,7 @@ use crate::{
     },
     source::{
         files::FileQueue,
-        rows::{InProgress, RowReader},
+        rows::{InProgress, RowReader, Texts},
         verify::verify,
     },
     transcode::to_rows::ToRows,
@@ -80,26 +80,26 @@ impl Restore {
         }
         let keeper = self.open_keeper(&set.files).await?;
         self.keeper.get_or_init(|| Arc::clone(&keeper));
-        keeper.keep(self.copy(set, &keeper.ledger)).await
+        keeper.keep(self.copy(set, &keeper)).await
     }
 
-    async fn copy(&self, set: BackupSet, ledger: &Arc<Ledger>) -> Result<(), Error> {
+    async fn copy(&self, set: BackupSet, keeper: &Keeper) -> Result<(), Error> {
         let BackupSet { files, side_file, completeness, .. } = set;
         self.job.counters.files.add(files.len() as u64);
         let (metadata, records): (Vec<_>, Vec<_>) = files
             .into_iter()
-            .filter(|file| !ledger.is_done(&file.stored.name))
+            .filter(|file| !keeper.ledger.is_done(&file.stored.name))
             .partition(|file| naming::is_metadata(&file.stored.name));
         let bytes = metadata.iter().chain(&records).map(|file| file.stored.bytes).sum();
         self.job.counters.bytes_total.add(bytes);
         match self.config.metadata {
             MetadataOrder::First => {
-                self.copy_metadata(side_file, metadata, ledger).await?;
-                self.copy_files(records, ledger).await?;
+                self.copy_metadata(side_file, metadata, keeper).await?;
+                self.copy_files(records, keeper).await?;
             }
             MetadataOrder::Last => {
-                self.copy_files(records, ledger).await?;
-                self.copy_metadata(side_file, metadata, ledger).await?;
+                self.copy_files(records, keeper).await?;
+                self.copy_metadata(side_file, metadata, keeper).await?;
             }
         }
         self.completeness.get_or_init(|| completeness);
@@ -139,13 +139,14 @@ impl Restore {
         &self,
         side_file: Option<SideFile>,
         files: Vec<SetFile>,
-        ledger: &Arc<Ledger>,
+        keeper: &Keeper,
     ) -> Result<(), Error> {
+        let ledger = &keeper.ledger;
         if ledger.metadata_is_done() {
             return Ok(());
         }
         self.copy_side_file(side_file, ledger).await?;
-        self.copy_files(files, ledger).await?;
+        self.copy_files(files, keeper).await?;
         ledger.metadata_done();
         Ok(())
     }
@@ -161,7 +162,7 @@ impl Restore {
         Ok(())
     }
 
-    async fn copy_files(&self, files: Vec<SetFile>, ledger: &Arc<Ledger>) -> Result<(), Error> {
+    async fn copy_files(&self, files: Vec<SetFile>, keeper: &Keeper) -> Result<(), Error> {
         let readers = self.config.readers.count().min(files.len());
         let files = Arc::new(FileQueue::new(files));
         let (sender, receiver, spare) = Queue::<TrackedRows>::new(readers.max(1)).split();
@@ -174,7 +175,8 @@ impl Restore {
                 rows: sender.clone(),
                 metadata: metadata_sender.clone(),
                 spare: spare.clone(),
-                ledger: Arc::clone(ledger),
+                ledger: Arc::clone(&keeper.ledger),
+                texts: if keeper.dead_letters.is_some() { Texts::Kept } else { Texts::Dropped },
                 job: self.job.clone(),
                 in_hand: InProgress::default(),
             };
@@ -183,18 +185,23 @@ impl Restore {
         }
         drop((sender, metadata_sender)); // The readers hold the rest: the queues end with the last of them.
         match self.config.effect {
-            Effect::Write => tasks.spawn(cluster::run(Arc::new(self.writer()), receiver, spare)),
+            Effect::Write => tasks.spawn(cluster::run(Arc::new(self.writer(keeper)), receiver, spare)),
             Effect::Count => tasks.spawn(count::run(self.cluster.clone(), self.job.clone(), receiver, spare)),
         }
         tasks.spawn(metadata::run(self.metadata_writer(), metadata_receiver));
         tasks.join().await
     }
 
-    fn writer(&self) -> Writer {
+    fn writer(&self, keeper: &Keeper) -> Writer {
         Writer {
             cluster: self.cluster.clone(),
             writes: self.config.writes,
-            refusals: Refusals::new(self.config.record_errors),
+            refusals: Refusals::new(match &self.config.dead_letter {
+                Some(_) => RecordErrors::Ignore,
+                None => self.config.record_errors,
+            }),
+            dead_letters: keeper.dead_letters.clone(),
+            renamed_from: self.config.rename.as_ref().map(|rename| rename.from.clone()),
             deadlines: WriteDeadlines {
                 socket_timeout: self.config.socket_timeout,
                 total_timeout: self.config.total_timeout,

@@ -181,6 +181,7 @@ mod tests {
             ("--fail-if-ignored", &["--ignore-record-error"]),
             ("--set-list", &["--set-list"]),
             ("--verify-first --validate", &["--verify-first", "--validate"]),
+            ("--dry-run --dead-letter x", &["--dry-run", "--dead-letter"]),
             ("--dry-run --validate", &["--dry-run", "--validate"]),
             ("--dry-run --continue", &["--dry-run", "--continue"]),
             ("--continue --no-resume", &["--continue", "--no-resume"]),

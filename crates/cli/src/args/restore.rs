@@ -137,6 +137,11 @@ pub(crate) struct Rules {
     #[arg(long)]
     pub(crate) ignore_record_error: bool,
 
+    /// Keep the records that the server refuses in this file, which can be restored, and the reasons in FILE.reasons; implies
+    /// --ignore-record-error
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["validate", "dry_run"])]
+    pub(crate) dead_letter: Option<PathBuf>,
+
     /// End with exit code 3 if records were left out by --ignore-record-error
     #[arg(long, requires = "ignore_record_error")]
     pub(crate) fail_if_ignored: bool,

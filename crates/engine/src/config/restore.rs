@@ -1,6 +1,6 @@
 //! What a restore, or a validation, may be asked for.
 
-use std::{collections::BTreeSet, num::NonZeroUsize, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use asbackup_codec::wire::WriteRules;
 
@@ -31,6 +31,9 @@ pub struct RestoreConfig {
     pub writes: Writes,
     /// What a record does to the job that the server refuses. Default: the job stops.
     pub record_errors: RecordErrors,
+    /// The file in which refused records are kept, with their reasons in one beside it whose name ends in `.reasons`. They
+    /// are left out then, as with [`RecordErrors::Ignore`]. Default: they aren't kept.
+    pub dead_letter: Option<PathBuf>,
     /// When an existing record gives way. Default: it is updated if the backup's generation is greater.
     pub rules: WriteRules,
     /// How long a write's socket may stay silent. Default: 10 s.
@@ -66,6 +69,7 @@ impl RestoreConfig {
             readers: Parallelism::ONE,
             writes: Writes::Batches(BatchLimits::default()),
             record_errors: RecordErrors::Stop,
+            dead_letter: None,
             rules: WriteRules::default(),
             socket_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(10),

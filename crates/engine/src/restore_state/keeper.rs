@@ -21,12 +21,15 @@ use crate::{
     Error, ErrorKind, blocking,
     config::{RestoreConfig, Start, StateConfig, StatePlace, StateRule},
     manifest::{DocumentError, SetFile},
+    sink::dead_letters::DeadLetters,
 };
 
 /// Knows how far a restore is, and writes that down if it has a place for it.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pub(crate) ledger: Arc<Ledger>,
+    /// Where refused records are kept, if they are.
+    pub(crate) dead_letters: Option<Arc<DeadLetters>>,
     kept: Option<Kept>,
     /// What a person should look at.
     pub(crate) warnings: Mutex<Vec<String>>,
@@ -56,6 +59,24 @@ impl Keeper {
     /// # Errors
     /// If another job is at it, or the state that is to be gone on with isn't one of this backup and these options.
     pub(crate) fn open(
+        config: &RestoreConfig,
+        source: &Local,
+        cluster: Option<&str>,
+        files: &[SetFile],
+    ) -> Result<Self, Error> {
+        let mut keeper = Self::begin(config, source, cluster, files)?;
+        let start = match &config.state {
+            StateRule::Kept(state) => state.start,
+            StateRule::Off => Start::Anew,
+        };
+        if let Some(path) = &config.dead_letter {
+            keeper.dead_letters = Some(Arc::new(DeadLetters::new(path, start)?));
+        }
+        keeper.save();
+        Ok(keeper)
+    }
+
+    fn begin(
         config: &RestoreConfig,
         source: &Local,
         cluster: Option<&str>,
@@ -98,14 +119,14 @@ impl Keeper {
         };
         let is_there = AtomicBool::new(false);
         let kept = Kept { place, period: state.period, run, resumes, options, is_there };
-        let keeper = Self { ledger: Arc::new(ledger), kept: Some(kept), warnings: Mutex::new(warnings) };
-        keeper.save();
-        Ok(keeper)
+        let (ledger, warnings) = (Arc::new(ledger), Mutex::new(warnings));
+        Ok(Self { ledger, dead_letters: None, kept: Some(kept), warnings })
     }
 
     /// Begins a restore that leaves no state.
     pub(crate) fn without_state(files: &[SetFile], warnings: Vec<String>) -> Self {
-        Self { ledger: Arc::new(Ledger::new(files)), kept: None, warnings: Mutex::new(warnings) }
+        let (ledger, warnings) = (Arc::new(Ledger::new(files)), Mutex::new(warnings));
+        Self { ledger, dead_letters: None, kept: None, warnings }
     }
 
     /// Returns where the state lies that is there now.
@@ -118,7 +139,11 @@ impl Keeper {
         self: &Arc<Self>,
         restore: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
-        let Some(Kept { period, .. }) = self.kept else { return restore.await };
+        let Some(Kept { period, .. }) = self.kept else {
+            let result = restore.await;
+            let keeper = Arc::clone(self);
+            return result.and(blocking(move || keeper.sync_dead_letters()).await?);
+        };
         let mut restore = std::pin::pin!(restore);
         let result = loop {
             tokio::select! {
@@ -129,9 +154,21 @@ impl Keeper {
             let keeper = Arc::clone(self);
             blocking(move || keeper.save()).await?;
         };
-        let (keeper, is_done) = (Arc::clone(self), result.is_ok());
-        blocking(move || if is_done { keeper.remove() } else { keeper.save() }).await?;
+        let keeper = Arc::clone(self);
+        blocking(move || keeper.end(result)).await?
+    }
+
+    fn end(&self, result: Result<(), Error>) -> Result<(), Error> {
+        let result = result.and_then(|()| self.sync_dead_letters());
+        match &result {
+            Ok(()) => self.remove(),
+            Err(_) => self.save(),
+        }
         result
+    }
+
+    fn sync_dead_letters(&self) -> Result<(), Error> {
+        self.dead_letters.as_ref().map_or(Ok(()), |dead_letters| dead_letters.sync())
     }
 
     /// Writes the state. A restore doesn't fail for its sake: it goes on, and says that it can't be continued.
@@ -139,7 +176,8 @@ impl Keeper {
         let Some(kept) = &self.kept else { return };
         let saved = self.ledger.save();
         let state = State::new(kept.run.clone(), kept.resumes, kept.options.clone(), saved);
-        match kept.place.write(&state.encode()) {
+        // The state says of refused records that they are done with, so they have to be durable before it is.
+        match self.sync_dead_letters().and_then(|()| kept.place.write(&state.encode())) {
             Ok(()) => kept.is_there.store(true, Relaxed),
             Err(error) => self.warn(format!("the state can't be written: {}", chain(&error))),
         }

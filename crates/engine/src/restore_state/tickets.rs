@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
@@ -11,6 +12,9 @@ use std::{
         },
     },
 };
+
+use asbackup_codec::asb::{self, Spelling};
+use asbackup_model::{Digest, RecordView};
 
 use super::{
     counts::{Counts, MetadataCounts},
@@ -35,6 +39,14 @@ struct Rest {
     /// Offset of the text behind the last entry.
     end: u64,
     counts: Counts,
+    texts: Texts,
+}
+
+/// The text of records, for those that the server refuses. Empty unless somebody wants them.
+#[derive(Debug, Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    records: Vec<(Digest, Range<usize>)>,
 }
 
 /// Answers to rows of one block.
@@ -58,6 +70,27 @@ impl Ticket {
         self.missing.fetch_add(1, Relaxed);
     }
 
+    /// Keeps the text of a record until all have their answers; without one, its record is encoded anew.
+    pub(crate) fn keep_text(&self, record: &RecordView<'_>, text: Option<&[u8]>) {
+        let Texts { bytes, records } = &mut self.rest().texts;
+        let start = bytes.len();
+        match text {
+            Some(text) => bytes.extend_from_slice(text),
+            None => {
+                asb::encode_record(bytes, record, Spelling::Base64);
+            }
+        }
+        records.push((record.digest, start..bytes.len()));
+    }
+
+    /// Returns the text of a record that was kept. Of several with that digest, each is returned once.
+    pub(crate) fn take_text(&self, digest: Digest) -> Option<Vec<u8>> {
+        let Texts { bytes, records } = &mut self.rest().texts;
+        let index = records.iter().position(|(known, _)| *known == digest)?;
+        let (_, range) = records.remove(index);
+        bytes.get(range).map(<[u8]>::to_vec)
+    }
+
     /// The block is filled: its text ends at `end`, it has that many rows, and the reader counted that.
     pub(crate) fn close(&self, end: u64, rows: u64, counts: &Counts) {
         let mut rest = self.rest();
@@ -65,7 +98,7 @@ impl Ticket {
         rest.counts += counts;
         drop(rest);
         self.missing.fetch_add(rows, Relaxed);
-        self.missing.fetch_sub(1, Release);
+        self.arrived(1);
     }
 
     /// Takes note of final answers.
@@ -74,19 +107,27 @@ impl Ticket {
         self.inserted.fetch_add(inserted, Relaxed);
         self.existed.fetch_add(existed, Relaxed);
         self.fresher.fetch_add(fresher, Relaxed);
-        self.missing.fetch_sub(inserted + existed + fresher, Release);
+        self.arrived(inserted + existed + fresher);
     }
 
     /// Takes note of a row that is left out as asked, for this reason.
     pub(crate) fn ignored(&self, reason: &'static str) {
         *self.rest().counts.records.ignored.entry(reason.to_owned()).or_default() += 1;
-        self.missing.fetch_sub(1, Release);
+        self.arrived(1);
     }
 
     /// Takes note of an index or UDF module that is done with.
     pub(crate) fn metadata_done(&self, counts: MetadataCounts) {
         self.rest().counts.metadata += counts;
-        self.missing.fetch_sub(1, Release);
+        self.arrived(1);
+    }
+
+    /// That many answers aren't missing any more. Texts go with the last one: the ticket itself may stay for as long as one
+    /// in front of it isn't done.
+    fn arrived(&self, answers: u64) {
+        if self.missing.fetch_sub(answers, Release) == answers {
+            self.rest().texts = Texts::default();
+        }
     }
 
     fn is_done(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::{
     pipeline::{Spare, Tasks},
     plan::check_namespace,
     restore_state::Ticket,
-    sink::{refusal::Refusals, write::Write},
+    sink::{dead_letters::DeadLetters, refusal::Refusals, write::Write},
 };
 
 /// Size from which on a batch is sent, however few rows it has.
@@ -35,6 +35,9 @@ pub(crate) struct Writer {
     pub(crate) cluster: Cluster,
     pub(crate) writes: Writes,
     pub(crate) refusals: Refusals,
+    pub(crate) dead_letters: Option<Arc<DeadLetters>>,
+    /// The namespace in the backup, if it is another one in the cluster.
+    pub(crate) renamed_from: Option<String>,
     pub(crate) deadlines: WriteDeadlines,
     pub(crate) retry: WriteRetry,
     pub(crate) clock: Clock,

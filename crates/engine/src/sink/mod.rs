@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod count;
+pub(crate) mod dead_letters;
 pub(crate) mod file;
 pub(crate) mod file_set;
 pub(crate) mod metadata;

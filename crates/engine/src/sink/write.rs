@@ -6,6 +6,7 @@ use asbackup_cluster::{Batch, Node, ResultClass, RowInBatch, RowResult, class};
 use asbackup_codec::wire::{ResultCode, row_digest};
 
 use super::cluster::Writer;
+use super::dead_letters::DeadLetter;
 use super::refusal::{self, Verdict};
 use crate::{
     Error, ErrorKind,
@@ -104,14 +105,19 @@ impl Write {
             left.reason = error.reason();
             left.cause = Some(error);
         }
-        match self.settle(batch, left) {
+        match self.settle(batch, left, node)? {
             None => Ok(()),
             Some(Ending { verdict, code, row }) => Err(refusal::error(verdict, code, row, node)),
         }
     }
 
     /// Counts the final answers of a batch. Returns the first row that ends the job, if one does.
-    fn settle<'a>(&self, batch: &'a Batch, left: &mut Left) -> Option<Ending<'a>> {
+    fn settle<'a>(
+        &self,
+        batch: &'a Batch,
+        left: &mut Left,
+        node: &Node,
+    ) -> Result<Option<Ending<'a>>, Error> {
         let counters = &self.writer.job.counters;
         let mut judge = self.writer.refusals.judge();
         let (mut in_doubt_rows, mut ending) = (0, None);
@@ -138,8 +144,7 @@ impl Write {
                     if verdict == Verdict::Failed {
                         counters.failed.add(code.name(), 1);
                     } else {
-                        counters.ignored.add(code.name(), 1);
-                        self.tickets[row.origin as usize].ignored(code.name());
+                        self.ignore(&row, code, node)?;
                     }
                     if verdict != Verdict::Ignored {
                         ending = ending.or(Some(Ending { verdict, code, row: row.bytes }));
@@ -153,7 +158,24 @@ impl Write {
         }
         answered.end();
         counters.in_doubt_attempts.add(in_doubt_rows);
-        ending
+        Ok(ending)
+    }
+
+    /// Leaves out a row that was refused, and keeps its record if that is wanted.
+    fn ignore(&self, row: &RowInBatch<'_>, code: ResultCode, node: &Node) -> Result<(), Error> {
+        let ticket = &self.tickets[row.origin as usize];
+        if let Some(dead_letters) = &self.writer.dead_letters {
+            let digest = row_digest(row.bytes);
+            let text = ticket.take_text(digest).ok_or_else(|| {
+                Error::of(ErrorKind::Internal, format!("the text of refused record {digest} is lost")).build()
+            })?;
+            let namespace =
+                self.writer.renamed_from.as_ref().map_or(&*self.namespace, |name| name.as_bytes());
+            dead_letters.add(&DeadLetter { namespace, digest, text: &text, code, node: node.name() })?;
+        }
+        self.writer.job.counters.ignored.add(code.name(), 1);
+        ticket.ignored(code.name());
+        Ok(())
     }
 
     /// Deals rows anew, by a map of the partitions that was asked for again.

@@ -8,7 +8,7 @@ use std::{
 
 use asbackup_codec::{
     Step,
-    asb::{DecodeError, Decoder, Entry},
+    asb::{DecodeError, Decoder, Entry, Version},
 };
 use asbackup_model::{RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
@@ -38,7 +38,11 @@ impl FileQueue {
 /// One entry of a file.
 #[derive(Debug)]
 pub(crate) enum FileEntry<'a> {
-    Record(RecordView<'a>),
+    Record {
+        record: RecordView<'a>,
+        /// Its text; none of a version whose text means something else in the present one.
+        text: Option<&'a [u8]>,
+    },
     SecondaryIndex(SecondaryIndex),
     UdfModule(UdfModule),
 }
@@ -132,7 +136,8 @@ impl<'a> FileReader<'a> {
                         Entry::HeaderLine => {}
                         Entry::Record => {
                             self.counts.records += 1;
-                            on_entry(FileEntry::Record(self.layout.view(input)), end)?;
+                            let text = input.get(..used).filter(|_| decoder.version() != Version::V30);
+                            on_entry(FileEntry::Record { record: self.layout.view(input), text }, end)?;
                         }
                         Entry::SecondaryIndex(index) => {
                             self.counts.indexes += 1;

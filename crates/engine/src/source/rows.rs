@@ -30,8 +30,16 @@ pub(crate) struct RowReader {
     pub(crate) metadata: async_channel::Sender<TrackedMetadata>,
     pub(crate) spare: Spare<TrackedRows>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) texts: Texts,
     pub(crate) job: JobContext,
     pub(crate) in_hand: InProgress,
+}
+
+/// Whether blocks keep the text of their records until all have their answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Texts {
+    Kept,
+    Dropped,
 }
 
 /// What a reader has in hand. Counts go to the job block by block: shared counters would cost more than the records.
@@ -97,7 +105,7 @@ impl RowReader {
 
     fn take(&mut self, entry: FileEntry<'_>, end: u64, file: &str, progress: &ReadFile) -> Result<(), Error> {
         match entry {
-            FileEntry::Record(record) => self.take_record(&record, file, progress)?,
+            FileEntry::Record { record, text } => self.take_record(&record, text, file, progress)?,
             FileEntry::SecondaryIndex(index) => self.send_metadata(Metadata::Index(index))?,
             FileEntry::UdfModule(udf) => self.send_metadata(Metadata::Udf(udf))?,
         }
@@ -107,10 +115,17 @@ impl RowReader {
         if is_full { self.next_block(progress) } else { Ok(()) }
     }
 
-    fn take_record(&mut self, record: &RecordView<'_>, file: &str, progress: &ReadFile) -> Result<(), Error> {
+    fn take_record(
+        &mut self,
+        record: &RecordView<'_>,
+        text: Option<&[u8]>,
+        file: &str,
+        progress: &ReadFile,
+    ) -> Result<(), Error> {
         let hand = &mut self.in_hand;
         hand.read += 1;
         match self.to_rows.record(&mut hand.block.rows, record, hand.now) {
+            Taken::Row if self.texts == Texts::Kept => hand.block.ticket.keep_text(record, text),
             Taken::Row => {}
             Taken::Expired => hand.expired += 1,
             Taken::Skipped(skip) => hand.skipped[skip as usize] += 1,
@@ -118,7 +133,7 @@ impl RowReader {
             Taken::BlockOfOtherNamespace => {
                 hand.read -= 1;
                 self.next_block(progress)?;
-                return self.take_record(record, file, progress);
+                return self.take_record(record, text, file, progress);
             }
         }
         Ok(())
