@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     args::{Asbackup, Asrestore, Connection, Output, SecretAgent},
+    cache,
     console::Console,
     convert,
     exit::{Exit, Ignored},
@@ -46,7 +47,7 @@ fn write(args: &Asrestore) -> Exit {
         known.ignored = Ignored::Fail;
     }
     command(&known, output, convert::files_at_once(restore), async |session| {
-        let config = convert::restore(restore)?;
+        let config = convert::restore(restore, cache::directory())?;
         let batches = restore.max_async_batches.get();
         let cluster = session.connect(connection, secret_agent, batches).await?;
         session.wait(Client::new(cluster).restore(config, convert::source(restore))).await

@@ -32,6 +32,7 @@ mod plan;
 mod progress;
 mod report;
 mod restore;
+mod restore_state;
 mod secret;
 mod sink;
 mod source;
@@ -51,11 +52,12 @@ pub use asbackup_codec::{
 pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
-    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, EntryClass,
-    ExistingFiles, ExtraFiles, FilterExpression, IndexConflict, Lifetime, ManifestRule, MetadataOrder,
-    Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism,
-    PartitionList, RackId, RecordErrors, Rename, RestoreConfig, ScanRetry, Scope, ScopeError, SecretAgent,
-    SecretEncoding, SecretName, SecretNameError, ValidateConfig, WriteRetry, Writes,
+    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Effect,
+    EntryClass, ExistingFiles, ExtraFiles, FilterExpression, IndexConflict, Lifetime, ManifestRule,
+    MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange,
+    Parallelism, PartitionList, RackId, RecordErrors, Rename, RestoreConfig, ScanRetry, Scope, ScopeError,
+    SecretAgent, SecretEncoding, SecretName, SecretNameError, Start, StateConfig, StatePlace, StateRule,
+    ValidateConfig, Verification, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

@@ -32,7 +32,7 @@ impl std::fmt::Debug for StoredHash {
 }
 
 /// Returns the hash of these parts, one after another.
-pub(super) fn hash(parts: &[&[u8]]) -> String {
+pub(crate) fn hash(parts: &[&[u8]]) -> String {
     let mut hash = StoredHash::default();
     parts.iter().for_each(|part| hash.update(part));
     hash.hex()

@@ -12,7 +12,7 @@ mod survey;
 
 pub(crate) use document::{ClusterFacts, ListedFile, Manifest, partition_list};
 pub(crate) use error::DocumentError;
-pub(crate) use hash::StoredHash;
+pub(crate) use hash::{StoredHash, hash};
 pub(crate) use options::{fingerprint, options};
 pub(crate) use publish::{Publication, publish};
 pub(crate) use seal::{check_head, check_seal, seal};
