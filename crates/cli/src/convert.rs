@@ -1,15 +1,21 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
-use std::{collections::BTreeSet, net::Ipv6Addr, num::NonZeroUsize, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::Ipv6Addr,
+    num::{NonZeroU32, NonZeroUsize},
+    thread,
+    time::Duration,
+};
 
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
-    ExtraFiles, GenerationRule, Local, ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors, Rename,
-    RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
+    ExtraFiles, GenerationRule, Limits, Local, ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors,
+    Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
 };
 
 use crate::{
-    args::{Backup, Connection, IndexConflict, LeftOut, Restore},
+    args::{Backup, Connection, IndexConflict, LeftOut, Rates, Restore},
     failure::Failure,
 };
 
@@ -50,6 +56,8 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.existing = if args.remove_files { ExistingFiles::Replace } else { ExistingFiles::Refuse };
     config.socket_timeout = args.socket_timeout;
     config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
+    config.throttle_pause = args.throttle_pause;
+    config.limits = limits(&args.rates);
     Ok(config)
 }
 
@@ -85,6 +93,7 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
         first_pause: args.waits.retry_base_interval,
         multiplier: args.waits.retry_multiplier,
     };
+    config.limits = limits(&args.rates);
     (config.manifest, config.extra_files) = set_rules(args);
     Ok(config)
 }
@@ -113,6 +122,13 @@ pub(crate) fn files_at_once(args: &Restore) -> usize {
 
 fn parallelism(count: usize) -> Result<Parallelism, Failure> {
     Parallelism::new(count).map_err(|error| Failure::usage(error.to_string(), "change --parallel"))
+}
+
+fn limits(args: &Rates) -> Limits {
+    let mut limits = Limits::default();
+    limits.records_per_second = NonZeroU32::new(args.records_per_second);
+    limits.bandwidth = (args.bandwidth > 0).then(|| ByteSize::mib(args.bandwidth));
+    limits
 }
 
 fn left_out(args: &LeftOut) -> BTreeSet<EntryClass> {
@@ -208,6 +224,13 @@ mod tests {
         check_backup(" --socket-timeout 7", |config| config.socket_timeout = Duration::from_millis(7));
         check_backup(" --max-retries 3", |config| config.retry.max_retries = 3);
         check_backup(" --sleep-between-retries 0", |config| config.retry.first_pause = Duration::ZERO);
+        check_backup(" --throttle-pause 5", |config| config.throttle_pause = Duration::from_millis(5));
+        check_backup(" --records-per-second 7", |config| {
+            config.limits.records_per_second = NonZeroU32::new(7);
+        });
+        for flag in ["--bandwidth", "--nice", "-N"] {
+            check_backup(&format!(" {flag} 7"), |config| config.limits.bandwidth = Some(ByteSize::mib(7)));
+        }
     }
 
     #[track_caller]
@@ -256,6 +279,10 @@ mod tests {
         });
         check_restore(" --retry-multiplier 1.5", |config| config.retry.multiplier = 1.5);
         check_restore(" --retry-max-attempts 0", |config| config.retry.max_retries = 0);
+        check_restore(" -L 7", |config| config.limits.records_per_second = NonZeroU32::new(7));
+        for flag in ["--bandwidth", "--nice", "-N"] {
+            check_restore(&format!(" {flag} 7"), |config| config.limits.bandwidth = Some(ByteSize::mib(7)));
+        }
         check_restore(" --require-manifest", |config| config.manifest = ManifestRule::Required);
         check_restore(" --allow-extra", |config| config.extra_files = ExtraFiles::LeaveOut);
     }

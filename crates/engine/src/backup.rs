@@ -190,8 +190,9 @@ async fn copy_records(
     let done = Arc::new(Mutex::new(PartitionSet::EMPTY));
     let (sender, receiver, spare) = Queue::<Block>::new(plan.streams.len()).split();
     let mut tasks = Tasks::new(job.token.clone());
+    let spec = job.limits.share_of(spec(config), plan.streams.len());
     for partitions in &plan.streams {
-        let query = cluster.query(spec(config), partitions.clone());
+        let query = cluster.query(spec.clone(), partitions.clone());
         let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
         tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
     }
@@ -211,6 +212,7 @@ fn spec(config: &BackupConfig) -> QuerySpec {
     spec.socket_timeout = config.socket_timeout;
     spec.max_retries = config.retry.max_retries;
     spec.first_pause = config.retry.first_pause;
+    spec.throttle_pause = config.throttle_pause;
     spec
 }
 

@@ -24,6 +24,7 @@ pub mod blocking;
 mod config;
 mod error;
 mod job;
+mod limit;
 mod manifest;
 mod naming;
 mod pipeline;
@@ -45,12 +46,13 @@ pub use asbackup_codec::{
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
-    MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, ValidateConfig, WriteRetry, Writes,
+    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, Limits,
+    ManifestRule, MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename,
+    RestoreConfig, ScanRetry, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
+pub use limit::ScanPermits;
 pub use manifest::Completeness;
 pub use progress::Progress;
 pub use report::{
@@ -63,19 +65,27 @@ pub use report::{
 pub struct Client {
     cluster: Cluster,
     clock: Clock,
+    scan_permits: Option<ScanPermits>,
 }
 
 impl Client {
     /// Returns a client of that cluster.
     #[must_use]
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, clock: Clock(SystemTime::now) }
+        Self { cluster, clock: Clock(SystemTime::now), scan_permits: None }
     }
 
     /// Sets the clock by which records expire and reports are dated. Default: the system's.
     #[must_use]
     pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
         self.clock = Clock(clock);
+        self
+    }
+
+    /// Sets how many scans may run at once, in all jobs of all clients with these permits. Default: as many as there are.
+    #[must_use]
+    pub fn with_scan_permits(mut self, permits: ScanPermits) -> Self {
+        self.scan_permits = Some(permits);
         self
     }
 
@@ -86,7 +96,11 @@ impl Client {
     #[must_use = "dropping a job cancels it"]
     pub fn backup(&self, config: BackupConfig, target: Local) -> Job<BackupReport> {
         let (cluster, started) = (self.cluster.clone(), self.clock.now());
-        Job::start(|job| backup::run(cluster, config, target, started, job))
+        let scans = self.scan_permits.clone();
+        Job::start(|job| {
+            let job = job.limited(config.limits, scans);
+            backup::run(cluster, config, target, started, job)
+        })
     }
 
     /// Starts a restore and returns at once.
@@ -96,7 +110,10 @@ impl Client {
     #[must_use = "dropping a job cancels it"]
     pub fn restore(&self, config: RestoreConfig, source: Local) -> Job<RestoreReport> {
         let (cluster, clock) = (self.cluster.clone(), self.clock);
-        Job::start(|job| restore::run(cluster, config, source, clock, job))
+        Job::start(|job| {
+            let job = job.limited(config.limits, None);
+            restore::run(cluster, config, source, clock, job)
+        })
     }
 }
 

@@ -212,6 +212,8 @@ pub struct Troubles {
     pub in_doubt_records: u64,
     /// Retries, by reason.
     pub retries: Named,
+    /// Waits because the server was overloaded or had too many scans.
+    pub throttle_waits: u64,
 }
 
 /// Bytes of the decoded text and of what is stored.
@@ -326,6 +328,7 @@ impl Troubles {
             in_doubt_attempts: counters.in_doubt_attempts.count(),
             in_doubt_records: counters.in_doubt_records.count(),
             retries: counters.retries.counts(),
+            throttle_waits: counters.throttle_waits.count(),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::{
         unaccounted,
     },
     sink::{
+        backoff::BackOff,
         cluster::{self, Writer},
         metadata::{self, Metadata, MetadataWriter},
         refusal::Refusals,
@@ -132,7 +133,8 @@ impl Restore {
     fn writer(&self) -> Writer {
         Writer {
             cluster: self.cluster.clone(),
-            writes: self.config.writes,
+            writes: self.job.limits.portions(self.config.writes),
+            back_off: BackOff::new(self.config.writes.in_flight(), self.config.retry),
             refusals: Refusals::new(self.config.record_errors),
             deadlines: WriteDeadlines {
                 socket_timeout: self.config.socket_timeout,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, value_parser};
 
 use super::{
-    LeftOut,
+    LeftOut, Rates,
     value::{milliseconds, pause_milliseconds},
 };
 
@@ -36,6 +36,9 @@ pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) left_out: LeftOut,
 
+    #[command(flatten)]
+    pub(crate) rates: Rates,
+
     /// Replace the backup files in the directory, once the new ones are complete; other files stay
     #[arg(short, long)]
     pub(crate) remove_files: bool,
@@ -51,4 +54,8 @@ pub(crate) struct Backup {
     /// Pause before the first retry, in ms; each further one is twice as long, up to 10 s
     #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "100")]
     pub(crate) sleep_between_retries: Duration,
+
+    /// Pause of a scan if the server has too many, in ms
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
+    pub(crate) throttle_pause: Duration,
 }

@@ -3,6 +3,7 @@
 mod backup;
 mod connection;
 mod output;
+mod rates;
 mod restore;
 mod selection;
 mod value;
@@ -19,6 +20,7 @@ use crate::exit::Exit;
 pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
+pub(crate) use rates::Rates;
 pub(crate) use restore::{IndexConflict, Restore};
 pub(crate) use selection::LeftOut;
 

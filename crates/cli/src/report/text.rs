@@ -123,6 +123,9 @@ impl Rows {
 
     fn troubles(&mut self, troubles: &Troubles) {
         self.named("retries", &troubles.retries);
+        if troubles.throttle_waits > 0 {
+            self.add("throttled", format!("{} waits for the server", grouped(troubles.throttle_waits)));
+        }
         if troubles.in_doubt_attempts > 0 {
             let attempts = grouped(troubles.in_doubt_attempts);
             let records = grouped(troubles.in_doubt_records);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use asbackup_codec::asb::Spelling;
 
-use super::{ByteSize, EntryClass, Parallelism};
+use super::{ByteSize, EntryClass, Limits, Parallelism};
 
 /// What to back up, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,10 @@ pub struct BackupConfig {
     pub socket_timeout: Duration,
     /// How a scan goes on after a failure.
     pub retry: ScanRetry,
+    /// How long a scan waits if the server has too many of them. Default: 10 s, as backup-go does.
+    pub throttle_pause: Duration,
+    /// How fast it may be at most. Default: no limits.
+    pub limits: Limits,
 }
 
 impl BackupConfig {
@@ -43,6 +47,8 @@ impl BackupConfig {
             existing: ExistingFiles::Refuse,
             socket_timeout: Duration::from_secs(10),
             retry: ScanRetry { max_retries: 10, first_pause: Duration::from_millis(100) },
+            throttle_pause: Duration::from_secs(10),
+            limits: Limits::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     job::JobContext,
     pipeline::{Spare, Tasks},
     plan::check_namespace,
-    sink::{refusal::Refusals, write::Write},
+    sink::{backoff::BackOff, refusal::Refusals, write::Write},
 };
 
 /// Size from which on a batch is sent, however few rows it has.
@@ -26,6 +26,7 @@ pub(crate) const BYTES_IN_FLIGHT: usize = 16 << 20;
 pub(crate) struct Writer {
     pub(crate) cluster: Cluster,
     pub(crate) writes: Writes,
+    pub(crate) back_off: BackOff,
     pub(crate) refusals: Refusals,
     pub(crate) deadlines: WriteDeadlines,
     pub(crate) retry: WriteRetry,
@@ -177,7 +178,7 @@ impl Writes {
     }
 
     /// Returns how many such tasks there are at once.
-    fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         match self {
             Self::Batches(limits) => limits.in_flight.get(),
             Self::Single { in_flight } => in_flight.get(),

@@ -12,6 +12,7 @@ mod dialects;
 mod differences;
 mod error_texts;
 mod faults;
+mod limits;
 mod lost;
 mod manifest;
 mod nodes;
