@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::Ipv6Addr,
     num::{NonZeroU32, NonZeroUsize},
+    path::Path,
     thread,
     time::Duration,
 };
@@ -11,7 +12,8 @@ use std::{
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, ClusterConfig, EntryClass, ExistingFiles, ExistsRule,
     ExtraFiles, GenerationRule, Limits, Local, ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors,
-    Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules, Writes,
+    Rename, RestoreConfig, Sampling, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry, WriteRules,
+    Writes,
 };
 
 use crate::{
@@ -63,7 +65,14 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
 
 /// Returns where a backup is written.
 pub(crate) fn target(args: &Backup) -> Local {
-    Local::directory(&args.directory)
+    Local::directory(args.directory.as_deref().unwrap_or_else(|| Path::new("")))
+}
+
+/// Returns what an estimate reads.
+pub(crate) fn sampling(args: &Backup) -> Sampling {
+    let mut sampling = Sampling::default();
+    sampling.samples = args.sample.estimate_samples;
+    sampling
 }
 
 /// Returns what a restore is to do.
@@ -230,6 +239,16 @@ mod tests {
         });
         for flag in ["--bandwidth", "--nice", "-N"] {
             check_backup(&format!(" {flag} 7"), |config| config.limits.bandwidth = Some(ByteSize::mib(7)));
+        }
+    }
+
+    #[test]
+    fn estimate_takes_as_many_samples_as_asked_for() {
+        for (flags, samples) in [("-e", 10_000), ("--estimate --estimate-samples 7", 7)] {
+            let line = format!("asbackup -n test {flags}");
+            let args = Asbackup::try_parse_from(line.split(' ')).unwrap().backup;
+            assert_eq!((args.sample.estimate, sampling(&args).samples.get()), (true, samples));
+            assert_eq!(backup(&args).unwrap(), BackupConfig::new("test"));
         }
     }
 

@@ -107,6 +107,22 @@ async fn copy_metadata(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<Vec<SetIndex>, Error> {
+    let (udfs, indexes, set_indexes) = read_metadata(cluster, config, warnings, job).await?;
+    if udfs.is_empty() && indexes.is_empty() {
+        return Ok(set_indexes);
+    }
+    let (files, job) = (Arc::clone(files), job.clone());
+    blocking(move || write_metadata(&files, &udfs, &indexes, &job)).await??;
+    Ok(set_indexes)
+}
+
+/// Returns UDFs, indexes that have a line, and indexes for the side file, as far as they are wanted.
+pub(crate) async fn read_metadata(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    warnings: &mut Vec<String>,
+    job: &JobContext,
+) -> Result<(Vec<UdfModule>, Vec<SecondaryIndex>, Vec<SetIndex>), Error> {
     let (mut udfs, mut indexes) = (Vec::new(), Vec::new());
     if !config.left_out.contains(&EntryClass::UdfModules) {
         udfs = job.or_cancelled(cluster.udfs()).await?.map_err(crate::scan_error)?;
@@ -118,12 +134,7 @@ async fn copy_metadata(
     job.counters.udfs_read.add(udfs.len() as u64);
     job.counters.indexes_read.add(indexes.len() as u64);
     let (indexes, set_indexes) = sort_indexes(indexes, warnings);
-    if udfs.is_empty() && indexes.is_empty() {
-        return Ok(set_indexes);
-    }
-    let (files, job) = (Arc::clone(files), job.clone());
-    blocking(move || write_metadata(&files, &udfs, &indexes, &job)).await??;
-    Ok(set_indexes)
+    Ok((udfs, indexes, set_indexes))
 }
 
 /// Returns the indexes that the text format has a line for, and those for the side file. Others are named in warnings.
@@ -206,7 +217,8 @@ async fn copy_records(
     Ok(*done.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn spec(config: &BackupConfig) -> QuerySpec {
+/// Returns what each scan asks for.
+pub(crate) fn spec(config: &BackupConfig) -> QuerySpec {
     let mut spec = QuerySpec::new(config.namespace.as_bytes());
     spec.filter = Some(asbackup_codec::wire::monitor_set_filter().to_vec());
     spec.socket_timeout = config.socket_timeout;

@@ -23,6 +23,7 @@ mod backup;
 pub mod blocking;
 mod config;
 mod error;
+mod estimate;
 mod job;
 mod limit;
 mod manifest;
@@ -48,7 +49,7 @@ pub use asbackup_storage::Local;
 pub use config::{
     BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, Limits,
     ManifestRule, MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename,
-    RestoreConfig, ScanRetry, ValidateConfig, WriteRetry, Writes,
+    RestoreConfig, Sampling, ScanRetry, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
@@ -56,8 +57,9 @@ pub use limit::ScanPermits;
 pub use manifest::Completeness;
 pub use progress::Progress;
 pub use report::{
-    BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
-    RestoreReport, Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
+    BackedUp, BackupReport, Bytes, Copied, Decoded, Estimate, EstimateReport, Finding, FindingKind,
+    IndexesRestored, Place, Rates, RestoreReport, Restored, SizeRange, Source, Span, Target, Troubles,
+    UdfsRestored, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.
@@ -100,6 +102,21 @@ impl Client {
         Job::start(|job| {
             let job = job.limited(config.limits, scans);
             backup::run(cluster, config, target, started, job)
+        })
+    }
+
+    /// Starts to estimate how large a backup would be, and returns at once. It reads a sample of the records and writes
+    /// nothing; of what the configuration says, the target's rules don't count.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use = "dropping a job cancels it"]
+    pub fn estimate(&self, config: BackupConfig, sampling: Sampling) -> Job<EstimateReport> {
+        let (cluster, started) = (self.cluster.clone(), self.clock.now());
+        let scans = self.scan_permits.clone();
+        Job::start(|job| {
+            let job = job.limited(config.limits, scans);
+            estimate::run(cluster, config, sampling, started, job)
         })
     }
 

@@ -1,6 +1,6 @@
 //! What a backup is asked for.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, value_parser};
 
@@ -18,8 +18,11 @@ pub(crate) struct Backup {
     pub(crate) namespace: String,
 
     /// Directory to write into; it is created if it doesn't exist, and must be empty
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) directory: PathBuf,
+    #[arg(short, long, value_name = "PATH", required_unless_present = "estimate")]
+    pub(crate) directory: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) sample: Sample,
 
     /// Scans and files at once, 1 to 1024
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024), default_value_t = 1)]
@@ -58,4 +61,16 @@ pub(crate) struct Backup {
     /// Pause of a scan if the server has too many, in ms
     #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
     pub(crate) throttle_pause: Duration,
+}
+
+/// An estimate in the place of a backup.
+#[derive(Debug, Args)]
+pub(crate) struct Sample {
+    /// Say how large the backup would be, by a sample of the records, and write nothing
+    #[arg(short, long, conflicts_with_all = ["directory", "remove_files"])]
+    pub(crate) estimate: bool,
+
+    /// About how many records an estimate reads
+    #[arg(long, value_name = "COUNT", default_value = "10000", conflicts_with = "directory")]
+    pub(crate) estimate_samples: NonZeroU32,
 }

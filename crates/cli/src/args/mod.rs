@@ -185,6 +185,12 @@ mod tests {
         }
         check_refused::<Asbackup>("asbackup -n test", &["--directory"]);
         check_refused::<Asbackup>("asbackup -d out", &["--namespace"]);
+        check_refused::<Asbackup>("asbackup -n test --estimate -d out", &["--estimate", "--directory"]);
+        check_refused::<Asbackup>("asbackup -n test --estimate -r", &["--estimate", "--remove-files"]);
+        check_refused::<Asbackup>("asbackup -n test -d out --estimate-samples 7", &["--estimate"]);
+        check_refused::<Asbackup>("asbackup -n test -e --estimate-samples 0", &["--estimate-samples"]);
+        check_refused::<Asbackup>(&format!("{BACKUP} -L -1"), &["-1"]);
+        check_refused::<Asrestore>(&format!("{RESTORE} --nice 5,1000"), &["--bandwidth"]);
     }
 
     #[test]

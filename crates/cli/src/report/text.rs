@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use asbackup::{BackupReport, Completeness, Rates, RestoreReport, Span, Troubles, ValidateReport};
+use asbackup::{
+    BackupReport, Completeness, Estimate, EstimateReport, Rates, RestoreReport, Span, Troubles,
+    ValidateReport,
+};
 
 use super::{Command, Ended, Summary};
 use crate::{
@@ -38,6 +41,26 @@ impl Summary for BackupReport {
         rows.named("inexact values", &self.inexact);
         rows.troubles(&self.errors);
         rows.end(&self.span, &self.rates, &self.warnings)
+    }
+}
+
+impl Summary for EstimateReport {
+    fn tally(&self) -> Tally {
+        Tally { moved: self.estimate.samples > 0, ..Tally::default() }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let Estimate { records, samples, bytes_per_record, ratio, bytes, .. } = &self.estimate;
+        let mut rows = Rows::default();
+        rows.add("namespace", self.namespace.clone());
+        rows.add("records", format!("{} in all, {} sampled", grouped(*records), grouped(*samples)));
+        rows.add("mean size", format!("{bytes_per_record:.1} bytes a record, compressed {ratio:.2} : 1"));
+        rows.add("backup", format!("{}, {} bytes", mib(bytes.mean), grouped(bytes.mean)));
+        let range = |low, high| format!("{} to {} bytes", grouped(low), grouped(high));
+        rows.add("95 % sure", range(bytes.low_95, bytes.high_95));
+        rows.add("99 % sure", range(bytes.low_99, bytes.high_99));
+        rows.add("time", seconds(Duration::from_millis(self.span.duration_ms)));
+        rows.0
     }
 }
 

@@ -4,6 +4,7 @@ mod backup;
 mod limits;
 mod quantity;
 mod restore;
+mod sampling;
 mod selection;
 
 pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
@@ -13,4 +14,5 @@ pub use restore::{
     BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,
     ValidateConfig, WriteRetry, Writes,
 };
+pub use sampling::Sampling;
 pub use selection::{EntryClass, Names, NamesError};

@@ -11,6 +11,7 @@ mod blocking;
 mod dialects;
 mod differences;
 mod error_texts;
+mod estimate;
 mod faults;
 mod limits;
 mod lost;
