@@ -68,6 +68,7 @@ async fn estimate(
     let count = count(cluster, &spec, streams, job).await?;
     let random = sampling.seed.map_or_else(Rng::new, Rng::with_seed);
     let choice = Choice::new(&all, count, u64::from(sampling.samples.get()), random);
+    job.counters.records_total.add(count.min(u64::from(sampling.samples.get())));
     let parts = sample::read(cluster, &spec, config.spelling, &choice, job).await?;
     let read = parts.iter().map(|part| part.records).sum();
     // The server's own count has records in it that no scan sends, such as expired ones.
