@@ -2,8 +2,10 @@
 
 mod backup;
 mod filter;
+mod limits;
 mod quantity;
 mod restore;
+mod sampling;
 mod scope;
 mod secret;
 mod selection;
@@ -11,11 +13,13 @@ mod state;
 
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
 pub use filter::{FilterExpression, Lifetime, Modified, NoFilter, NoTimeBetween};
+pub use limits::Limits;
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
     BatchLimits, Effect, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename,
     RestoreConfig, ValidateConfig, Verification, WriteRetry, Writes,
 };
+pub use sampling::Sampling;
 pub use scope::{NodeSelector, PartitionList, RackId, Scope, ScopeError};
 pub use secret::{AgentAddress, AgentTls, SecretAgent, SecretEncoding, SecretName, SecretNameError};
 pub use selection::{BinSelection, EntryClass, Names, NamesError};

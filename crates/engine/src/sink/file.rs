@@ -59,11 +59,10 @@ impl BackupFile {
 
     /// Appends a block.
     pub(crate) fn write(&mut self, block: &Block, job: &JobContext) -> Result<(), Error> {
-        self.upload.write(&block.bytes)?;
+        job.store(&block.bytes, |bytes| Ok(self.upload.write(bytes)?))?;
         self.hash.update(&block.bytes);
         self.counts.records += block.records;
         self.counts.partitions |= block.partitions;
-        job.counters.bytes_stored.add(block.bytes.len() as u64);
         job.counters.add_inexact(block.inexact);
         Ok(())
     }

@@ -96,7 +96,7 @@ impl<'a> FileReader<'a> {
         SetFile { stored: file, listed }: &SetFile,
         mut on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut input = self.storage.read(&file.name)?;
+        let mut input = self.job.paced(self.storage.read(&file.name)?);
         let mut decoder = Decoder::new();
         self.buffer.clear();
         let mut need = 1;
