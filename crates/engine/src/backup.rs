@@ -12,7 +12,7 @@ use asbackup_storage::Local;
 
 use crate::{
     Error, blocking,
-    config::{BackupConfig, EntryClass},
+    config::{BackupConfig, EntryClass, Parallelism},
     job::{JobContext, Outcome},
     manifest::{ClusterFacts, Publication, SetIndex, publish},
     naming,
@@ -26,11 +26,15 @@ use crate::{
 /// Runs a backup to its end and says what it did.
 pub(crate) async fn run(
     cluster: Cluster,
-    config: BackupConfig,
+    mut config: BackupConfig,
     target: Local,
     started: SystemTime,
     job: JobContext,
 ) -> Outcome<BackupReport> {
+    if !target.is_directory() {
+        // One stream has one writer and no end before the last record.
+        (config.writers, config.file_limit) = (Parallelism::ONE, None);
+    }
     let mut warnings = Vec::new();
     let result = copy(&cluster, &config, &target, started, &mut warnings, &job).await;
     let report = report(&config, &target, started, warnings, &job, result.is_ok());
@@ -46,8 +50,7 @@ async fn copy(
     job: &JobContext,
 ) -> Result<(), Error> {
     let plan = job.or_cancelled(plan_backup(cluster, config, target)).await??;
-    let files = FileSet::new(target.clone(), config.namespace.clone(), config.file_limit, plan.first_number);
-    let files = Arc::new(files);
+    let files = Arc::new(FileSet::new(target.clone(), config, plan.first_number));
     let published = match copy_all(cluster, config, &plan, &files, warnings, job).await {
         Ok(CopiedAll { partitions, set_indexes }) => {
             let publication = Publication {
@@ -117,7 +120,11 @@ async fn copy_metadata(
     }
     job.counters.udfs_read.add(udfs.len() as u64);
     job.counters.indexes_read.add(indexes.len() as u64);
-    let (indexes, set_indexes) = sort_indexes(indexes, warnings);
+    let (indexes, mut set_indexes) = sort_indexes(indexes, warnings);
+    if files.is_single() {
+        let lost = set_indexes.drain(..);
+        warnings.extend(lost.map(|index| left_out("set index", &index.name)));
+    }
     if udfs.is_empty() && indexes.is_empty() {
         return Ok(set_indexes);
     }
@@ -151,9 +158,13 @@ fn sort_indexes(
             ServerIndex::Unknown(item) => ("kind of index that isn't known", lossy(&item)),
             _ => ("kind of index that isn't known", String::new()),
         };
-        warnings.push(format!("no file has a place for a {what}, which is left out: {name}"));
+        warnings.push(left_out(what, &name));
     }
     (with_line, of_sets)
+}
+
+fn left_out(what: &str, name: &str) -> String {
+    format!("no file has a place for a {what}, which is left out: {name}")
 }
 
 fn lossy(text: &[u8]) -> String {
@@ -234,12 +245,12 @@ fn report(
         namespace: config.namespace.clone(),
         target: Target {
             place: Place {
-                kind: "local",
+                kind: target.kind(),
                 path: target.path().display().to_string(),
                 files: counters.files.count(),
             },
             // The files of a backup that failed before its manifest was in place are gone, and don't count.
-            manifest: (counters.files.count() > 0).then_some(naming::MANIFEST),
+            manifest: (counters.files.count() > 0 && target.is_directory()).then_some(naming::MANIFEST),
         },
         records: BackedUp {
             read,

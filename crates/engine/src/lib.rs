@@ -45,9 +45,9 @@ pub use asbackup_codec::{
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
-    MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, ValidateConfig, WriteRetry, Writes,
+    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, FilePrefix, IndexConflict,
+    ManifestRule, MetadataOrder, Names, NamesError, OutOfRange, Parallelism, PrefixError, RecordErrors,
+    Rename, RestoreConfig, ScanRetry, ValidateConfig, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

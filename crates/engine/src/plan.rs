@@ -36,14 +36,10 @@ pub(crate) async fn plan_backup(
     check_classes(&config.left_out)?;
     check_namespace_name(&config.namespace)?;
     check_namespace(cluster, config.namespace.as_bytes()).await?;
-    let files = {
-        let target = target.clone();
-        blocking(move || target.prepare().and_then(|()| target.list())).await??
+    let names = {
+        let (target, existing) = (target.clone(), config.existing);
+        blocking(move || prepare(&target, existing)).await??
     };
-    let names: Vec<String> = files.into_iter().map(|file| file.name).collect();
-    if config.existing == ExistingFiles::Refuse && !names.is_empty() {
-        return Err(not_empty(target, names.len()));
-    }
     let streams = deal(owned_partitions(cluster, &config.namespace)?, config.readers.count());
     let plan = BackupPlan {
         streams,
@@ -62,6 +58,22 @@ pub(crate) async fn plan_backup(
         "backup planned"
     );
     Ok(plan)
+}
+
+/// Prepares a target and returns the names of the files in it, unless they forbid the backup.
+fn prepare(target: &Local, existing: ExistingFiles) -> Result<Vec<String>, Error> {
+    target.prepare()?;
+    if existing == ExistingFiles::Refuse && target.is_taken() {
+        return Err(taken(target));
+    }
+    if !target.is_directory() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
+    if existing == ExistingFiles::Refuse && !names.is_empty() {
+        return Err(not_empty(target, names.len()));
+    }
+    Ok(names)
 }
 
 /// Checks a restore's configuration.
@@ -109,6 +121,12 @@ fn not_empty(target: &Local, files: usize) -> Error {
     let message = format!("the target {} isn't empty: it holds {files} files", target.path().display());
     Error::of(ErrorKind::Config, message)
         .hint("choose another directory, or replace the backup in it with --remove-files")
+        .build()
+}
+
+fn taken(target: &Local) -> Error {
+    Error::of(ErrorKind::Config, format!("the file {} is there already", target.path().display()))
+        .hint("choose another name, or replace the file with --force")
         .build()
 }
 

@@ -61,7 +61,7 @@ struct Restore {
 impl Restore {
     async fn copy(&self) -> Result<(), Error> {
         self.job.or_cancelled(plan_restore(&self.cluster, &self.config)).await??;
-        let BackupSet { files, side_file, left_out, completeness, .. } = self.survey().await?;
+        let BackupSet { files, side_files, left_out, completeness, .. } = self.survey().await?;
         for name in left_out {
             let warning = format!("{name} isn't in the manifest, and was left out");
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
@@ -72,14 +72,14 @@ impl Restore {
             files.into_iter().partition(|file| naming::is_metadata(&file.stored.name));
         match self.config.metadata {
             MetadataOrder::First => {
-                self.copy_side_file(side_file).await?;
+                self.copy_side_files(&side_files).await?;
                 self.copy_files(metadata).await?;
                 self.copy_files(records).await?;
             }
             MetadataOrder::Last => {
                 self.copy_files(records).await?;
                 self.copy_files(metadata).await?;
-                self.copy_side_file(side_file).await?;
+                self.copy_side_files(&side_files).await?;
             }
         }
         self.completeness.get_or_init(|| completeness);
@@ -95,11 +95,12 @@ impl Restore {
         Ok(set)
     }
 
-    async fn copy_side_file(&self, side_file: Option<SideFile>) -> Result<(), Error> {
-        let Some(side_file) = side_file else { return Ok(()) };
+    async fn copy_side_files(&self, side_files: &[SideFile]) -> Result<(), Error> {
         let writer = self.metadata_writer();
-        for index in &side_file.set_indexes {
-            writer.create_set_index(&side_file.namespace, index).await?;
+        for side_file in side_files {
+            for index in &side_file.set_indexes {
+                writer.create_set_index(&side_file.namespace, index).await?;
+            }
         }
         Ok(())
     }
@@ -218,7 +219,7 @@ impl Restore {
 }
 
 pub(crate) fn source_report(source: &Local, files: u64, completeness: Completeness) -> Source {
-    let place = Place { kind: "local", path: source.path().display().to_string(), files };
+    let place = Place { kind: source.kind(), path: source.path().display().to_string(), files };
     Source { place, completeness }
 }
 

@@ -101,12 +101,12 @@ impl Local {
         if self.shape == Shape::Streams { "stdio" } else { "local" }
     }
 
-    /// Returns each of several directories by itself; what isn't several is the only part of itself.
+    /// Returns each of several directories by itself; none if this isn't several.
     #[must_use]
-    pub fn parts(&self) -> Vec<Self> {
+    pub fn parts(&self) -> Option<Vec<Self>> {
         match &self.shape {
-            Shape::Directories(paths) => paths.iter().map(Self::directory).collect(),
-            _ => vec![self.clone()],
+            Shape::Directories(paths) => Some(paths.iter().map(Self::directory).collect()),
+            Shape::Directory | Shape::File | Shape::Streams => None,
         }
     }
 
@@ -155,12 +155,18 @@ impl Local {
     /// Creates the directory and those above it, if they don't exist.
     ///
     /// # Errors
-    /// If that isn't allowed, or something else has one of the names.
+    /// If that isn't allowed, or something else has one of the names, or this is several directories: those can only be
+    /// read.
     pub fn prepare(&self) -> Result<(), Error> {
-        let Some(directory) = self.home() else { return Ok(()) };
-        if self.shape == Shape::File && self.path.is_dir() {
-            return Err(Error::new(Action::Create, &self.path)(io::ErrorKind::IsADirectory.into()));
+        let wrong = match self.shape {
+            Shape::File if self.path.is_dir() => Some(io::ErrorKind::IsADirectory),
+            Shape::Directories(_) => Some(io::ErrorKind::Unsupported),
+            _ => None,
+        };
+        if let Some(kind) = wrong {
+            return Err(Error::new(Action::Create, &self.path)(kind.into()));
         }
+        let Some(directory) = self.home() else { return Ok(()) };
         fs::create_dir_all(directory).map_err(Error::new(Action::Create, directory))
     }
 
@@ -459,8 +465,9 @@ mod tests {
         let mut text = String::new();
         local.read(&names(&local)[1]).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, paths[1].to_str().unwrap());
-        assert_eq!(local.parts(), paths.map(Local::directory));
-        assert_eq!(local.parts()[0].parts(), [local.parts()[0].clone()]);
+        assert_eq!(local.parts().unwrap(), paths.map(Local::directory));
+        assert_eq!(local.parts().unwrap()[0].parts(), None);
+        assert_eq!(local.prepare().unwrap_err().source.kind(), io::ErrorKind::Unsupported);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use asbackup_codec::asb::Spelling;
 
-use super::{ByteSize, EntryClass, Parallelism};
+use super::{ByteSize, EntryClass, FilePrefix, Parallelism};
 
 /// What to back up, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,10 +16,13 @@ pub struct BackupConfig {
     pub left_out: BTreeSet<EntryClass>,
     /// Partition scans that run at once, in all. Default: 1, which is gentle on production.
     pub readers: Parallelism,
-    /// Files that are written at once. Default: 1.
+    /// Files that are written at once. Default: 1; a single file or stream has one writer whatever this says.
     pub writers: Parallelism,
-    /// Size from which on a file is closed and the next one begun. Default: 250 MiB; none: one file per writer.
+    /// Size from which on a file is closed and the next one begun. Default: 250 MiB; none: one file per writer. It
+    /// doesn't count for a single file or stream.
     pub file_limit: Option<ByteSize>,
+    /// What the names of record files begin with. Default: the writer's number, as with the older tools.
+    pub file_prefix: Option<FilePrefix>,
     /// How blob-like values are spelled. Default: base64, which is text.
     pub spelling: Spelling,
     /// What happens to backup files that are there already. Default: they are refused.
@@ -39,6 +42,7 @@ impl BackupConfig {
             readers: Parallelism::ONE,
             writers: Parallelism::ONE,
             file_limit: Some(ByteSize::mib(250)),
+            file_prefix: None,
             spelling: Spelling::Base64,
             existing: ExistingFiles::Refuse,
             socket_timeout: Duration::from_secs(10),
@@ -47,12 +51,13 @@ impl BackupConfig {
     }
 }
 
-/// What happens to files that are in the target already.
+/// What happens to files that are in the target already, or to the one whose name was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExistingFiles {
     /// The backup isn't begun.
     Refuse,
-    /// The backup files among them are removed, once the new ones are all complete. Other files stay.
+    /// The backup files among them are removed, once the new ones are all complete. Other files stay. A single file is
+    /// replaced in one step.
     Replace,
 }
 

@@ -1,11 +1,13 @@
 //! What a user may ask for. What excludes each other is an enum, what has a range is a type.
 
 mod backup;
+mod prefix;
 mod quantity;
 mod restore;
 mod selection;
 
 pub use backup::{BackupConfig, ExistingFiles, ScanRetry};
+pub use prefix::{FilePrefix, PrefixError};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
     BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,

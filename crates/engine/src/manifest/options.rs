@@ -5,7 +5,7 @@ use asbackup_codec::asb::Spelling;
 use serde::Serialize;
 
 use super::{document::Selection, hash::hash};
-use crate::config::BackupConfig;
+use crate::config::{BackupConfig, FilePrefix};
 
 /// What two runs must agree on to write the same backup.
 #[derive(Serialize)]
@@ -29,7 +29,7 @@ pub(super) fn fingerprint(config: &BackupConfig) -> String {
         compression: None,
         encryption: None,
         key: None,
-        prefix: None,
+        prefix: config.file_prefix.as_ref().map(FilePrefix::as_str),
     };
     let text = serde_json::to_vec(&options).expect("every key is a string, and nothing else can fail");
     hash(&[&text])
@@ -52,5 +52,6 @@ mod tests {
         assert!(same(|config| config.file_limit = None));
         assert!(!same(|config| config.namespace = "other".to_owned()));
         assert!(!same(|config| config.spelling = Spelling::Compact));
+        assert!(!same(|config| config.file_prefix = FilePrefix::new("x").ok()));
     }
 }

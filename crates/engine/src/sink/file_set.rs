@@ -10,7 +10,12 @@ use asbackup_storage::Local;
 
 use super::file::BackupFile;
 use crate::{
-    Error, ErrorKind, config::ByteSize, job::JobContext, manifest::ListedFile, naming, progress::Counter,
+    Error, ErrorKind,
+    config::{BackupConfig, ByteSize, FilePrefix},
+    job::JobContext,
+    manifest::ListedFile,
+    naming,
+    progress::Counter,
 };
 
 /// What all writers of a backup share.
@@ -19,8 +24,11 @@ pub(crate) struct FileSet {
     target: Local,
     namespace: String,
     limit: Option<ByteSize>,
+    prefix: Option<FilePrefix>,
     first_number: u64,
     next_number: AtomicU64,
+    /// Where the target is one file: that file, while nobody writes into it.
+    begun: Mutex<Option<BackupFile>>,
     complete: Mutex<Complete>,
 }
 
@@ -32,9 +40,22 @@ struct Complete {
 }
 
 impl FileSet {
-    pub(crate) fn new(target: Local, namespace: String, limit: Option<ByteSize>, first_number: u64) -> Self {
-        let next_number = AtomicU64::new(first_number);
-        Self { target, namespace, limit, first_number, next_number, complete: Mutex::default() }
+    pub(crate) fn new(target: Local, config: &BackupConfig, first_number: u64) -> Self {
+        Self {
+            target,
+            namespace: config.namespace.clone(),
+            limit: config.file_limit,
+            prefix: config.file_prefix.clone(),
+            first_number,
+            next_number: AtomicU64::new(first_number),
+            begun: Mutex::default(),
+            complete: Mutex::default(),
+        }
+    }
+
+    /// Returns whether all goes into one file, beside which nothing lies.
+    pub(crate) fn is_single(&self) -> bool {
+        !self.target.is_directory()
     }
 
     /// Starts the file for indexes and UDFs.
@@ -42,8 +63,13 @@ impl FileSet {
         self.create(version, |number| naming::metadata_file(&self.namespace, number))
     }
 
+    /// Starts a file for records.
     pub(crate) fn record_file(&self, writer: usize) -> Result<BackupFile, Error> {
-        self.create(Version::V31, |number| naming::record_file(writer, &self.namespace, number))
+        if let Some(file) = self.lock_begun().take() {
+            return Ok(file);
+        }
+        let prefix = self.prefix.as_ref();
+        self.create(Version::V31, |number| naming::record_file(writer, prefix, &self.namespace, number))
     }
 
     fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
@@ -57,8 +83,17 @@ impl FileSet {
         self.next_number.fetch_add(1, Relaxed)
     }
 
-    /// Gives a file its name.
+    /// Gives a file its name. The only one gets it at the very end: it may take the place of an old one, and records
+    /// follow the indexes and UDFs in it.
     pub(crate) fn complete(&self, file: BackupFile, job: &JobContext) -> Result<(), Error> {
+        if self.is_single() {
+            *self.lock_begun() = Some(file);
+            return Ok(());
+        }
+        self.name(file, job)
+    }
+
+    fn name(&self, file: BackupFile, job: &JobContext) -> Result<(), Error> {
         let listed = file.complete(job)?;
         self.lock_complete().files.push(listed);
         Ok(())
@@ -76,7 +111,7 @@ impl FileSet {
     /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
     pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
         if self.lock_complete().files.is_empty() {
-            self.complete(self.record_file(0)?, job)?;
+            self.name(self.record_file(0)?, job)?;
         }
         Ok(())
     }
@@ -116,6 +151,10 @@ impl FileSet {
         undone.into_iter().for_each(Counter::reset);
     }
 
+    fn lock_begun(&self) -> MutexGuard<'_, Option<BackupFile>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_complete(&self) -> MutexGuard<'_, Complete> {
         self.complete.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,7 +186,7 @@ mod tests {
         let target = Local::directory(directory.path());
         std::fs::create_dir(directory.path().join("0_test_1.asb")).unwrap();
         std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
-        let files = FileSet::new(target.clone(), "test".into(), None, 3);
+        let files = FileSet::new(target.clone(), &BackupConfig::new("test"), 3);
         let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
         assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
         assert!(target.list().unwrap().is_empty());

@@ -66,7 +66,8 @@ async fn backups_that_cannot_begin() {
         [
             "storage failed",
             "because: cannot create <directory>/notes.txt/below",
-            "because: Not a directory (os error 20)"
+            "because: Not a directory (os error 20)",
+            "hint: a part of the path is a file, not a directory"
         ]
     );
 }

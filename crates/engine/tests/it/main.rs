@@ -16,6 +16,7 @@ mod lost;
 mod manifest;
 mod nodes;
 mod odd;
+mod places;
 mod refusals;
 mod restore;
 mod selection;
