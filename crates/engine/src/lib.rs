@@ -23,12 +23,14 @@ mod backup;
 pub mod blocking;
 mod config;
 mod error;
+mod inspect;
 mod job;
 mod manifest;
 mod naming;
 mod pipeline;
 mod plan;
 mod progress;
+mod remove;
 mod report;
 mod restore;
 mod sink;
@@ -51,11 +53,12 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
-pub use manifest::Completeness;
+pub use manifest::{Completeness, ManifestFacts};
 pub use progress::Progress;
 pub use report::{
-    BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
-    RestoreReport, Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
+    BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, InspectReport,
+    Inspected, InspectedFile, InspectedIndex, InspectedUdf, Place, Rates, RemovalReport, RestoreReport,
+    Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.
@@ -107,6 +110,25 @@ impl Client {
 #[must_use = "dropping a job cancels it"]
 pub fn validate(config: ValidateConfig, source: Local) -> Job<ValidateReport> {
     Job::start(|job| validate::run(config, source, SystemTime::now(), job))
+}
+
+/// Starts to look at what a backup holds, without reading all of it, and returns at once. Needs no cluster. Damage that
+/// shows on the way doesn't make it fail: it is in the report.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[must_use = "dropping a job cancels it"]
+pub fn inspect(source: Local) -> Job<InspectReport> {
+    Job::start(|job| inspect::run(source, SystemTime::now(), job))
+}
+
+/// Starts to remove all files of backups from a directory, and returns at once. Files that no backup tool wrote stay.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[must_use = "dropping a job cancels it"]
+pub fn remove_artifacts(target: Local) -> Job<RemovalReport> {
+    Job::start(|job| remove::run(target, SystemTime::now(), job))
 }
 
 /// Where the time comes from.

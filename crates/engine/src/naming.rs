@@ -46,6 +46,16 @@ pub(crate) fn is_side_file(name: &str) -> bool {
     name == SIDE_FILE || side_file_number(name).is_some()
 }
 
+/// Returns whether a file is one that backup tools write, whichever tool and in whichever state it is.
+pub(crate) fn is_artifact(name: &str) -> bool {
+    let name = name.strip_suffix(".part").unwrap_or(name);
+    let is_state = STATES.contains(&name) || name.ends_with(".asb.state");
+    is_data(name) || is_side_file(name) || name == MANIFEST || is_state
+}
+
+/// Usual names of states; those of the C tools end in `.asb.state`.
+const STATES: [&str; 2] = ["asbackup.state.json", "asbackup.restore.state.json"];
+
 /// Returns whether a file was left unfinished by a run that was killed.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     name.strip_suffix(".part").is_some_and(|name| is_data(name) || is_side_file(name) || name == MANIFEST)
@@ -109,6 +119,29 @@ mod tests {
             ("0_test_2.txt", None),
         ] {
             assert_eq!(number(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn artifacts_are_what_backup_tools_write() {
+        for (name, expected) in [
+            ("0_test_2.asb", true),
+            ("[test]_00000.asb", true),
+            ("0_test_2.asbx", true),
+            ("0_test_2.asb.part", true),
+            ("metadata_test_1.asb", true),
+            (MANIFEST, true),
+            (SIDE_FILE, true),
+            ("asbackup.extra.3.json.part", true),
+            ("asbackup.state.json", true),
+            ("asbackup.restore.state.json", true),
+            ("test.asb.state", true),
+            ("notes.txt", false),
+            ("asbackup.log", false),
+            ("x.part", false),
+            ("asb", false),
+        ] {
+            assert_eq!(is_artifact(name), expected, "{name}");
         }
     }
 

@@ -107,7 +107,7 @@ fn lock(findings: &Mutex<Vec<Finding>>) -> MutexGuard<'_, Vec<Finding>> {
     findings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn finding(file: &str, error: &Error) -> Finding {
+pub(crate) fn finding(file: &str, error: &Error) -> Finding {
     Finding {
         file: file.to_owned(),
         kind: FindingKind::Decode,

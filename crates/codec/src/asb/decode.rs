@@ -84,6 +84,12 @@ impl Decoder {
         self.position
     }
 
+    /// Returns the version that the first line says; none before that line.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        (self.stage != Stage::Version).then_some(self.version)
+    }
+
     /// Returns the namespace that the header names, the last one if it names several.
     #[must_use]
     pub fn namespace(&self) -> Option<&[u8]> {

@@ -3,6 +3,7 @@
 
 mod document;
 mod error;
+mod facts;
 mod hash;
 mod options;
 mod publish;
@@ -11,6 +12,7 @@ mod side_file;
 mod survey;
 
 pub(crate) use document::{ClusterFacts, ListedFile};
+pub use facts::ManifestFacts;
 pub(crate) use hash::StoredHash;
 pub(crate) use publish::{Publication, publish};
 pub(crate) use side_file::{SetIndex, SideFile};

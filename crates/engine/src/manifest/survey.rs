@@ -32,6 +32,8 @@ pub(crate) struct BackupSet {
     pub(crate) files: Vec<SetFile>,
     /// One of each directory at most.
     pub(crate) side_files: Vec<SideFile>,
+    /// What the manifest says, if it is whole and this is one directory.
+    pub(crate) manifest: Option<Box<Manifest>>,
     /// What is wrong, as far as it can be seen without reading the files.
     pub(crate) findings: Vec<Finding>,
     /// Data files beside the set that don't belong to it.
@@ -84,7 +86,11 @@ fn survey_one(source: &Local, rules: SetRules) -> Result<BackupSet, Error> {
         return without_manifest(source, stored, rules.manifest);
     }
     match read(source, naming::MANIFEST)?.and_then(|bytes| Manifest::decode(&bytes)) {
-        Ok(manifest) => against(source, stored, &manifest, rules.extra),
+        Ok(manifest) => {
+            let mut set = against(source, stored, &manifest, rules.extra)?;
+            set.manifest = Some(Box::new(manifest));
+            Ok(set)
+        }
         Err(error) => {
             let files = stored.into_iter().filter(|file| naming::is_backup(&file.name)).map(unlisted);
             let findings = vec![document_finding(naming::MANIFEST, FindingKind::Manifest, &error)];
