@@ -1,6 +1,9 @@
 //! What a backup is asked for.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, value_parser};
 
@@ -14,12 +17,19 @@ use super::{
 #[command(next_help_heading = "Backup")]
 pub(crate) struct Backup {
     /// Namespace to back up
-    #[arg(short, long)]
-    pub(crate) namespace: String,
+    #[arg(short, long, required_unless_present = "remove_artifacts")]
+    pub(crate) namespace: Option<String>,
 
-    /// Directory to write into; it is created if it doesn't exist, and must be empty
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) destination: Destination,
+
+    /// What the names of record files begin with, in place of the writer's number
+    #[arg(short = 'q', long, value_name = "TEXT", conflicts_with = "output_file")]
+    pub(crate) output_file_prefix: Option<String>,
+
+    /// Replace the file of --output-file, in one step, if it is there already
+    #[arg(long, requires = "output_file", conflicts_with = "directory")]
+    pub(crate) force: bool,
 
     /// Scans and files at once, 1 to 1024
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024), default_value_t = 1)]
@@ -37,8 +47,12 @@ pub(crate) struct Backup {
     pub(crate) left_out: LeftOut,
 
     /// Replace the backup files in the directory, once the new ones are complete; other files stay
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "output_file")]
     pub(crate) remove_files: bool,
+
+    /// Remove the backup files in the directory, and do nothing else; other files stay
+    #[arg(long, conflicts_with_all = ["output_file", "remove_files"])]
+    pub(crate) remove_artifacts: bool,
 
     /// How long a scan may stay silent, in ms
     #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
@@ -51,4 +65,25 @@ pub(crate) struct Backup {
     /// Pause before the first retry, in ms; each further one is twice as long, up to 10 s
     #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "100")]
     pub(crate) sleep_between_retries: Duration,
+}
+
+/// Where the backup is written.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Destination {
+    /// Directory to write into; it is created if it doesn't exist, and must be empty
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// One file for everything, or - for standard output; without manifest and without limit
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output_file: Option<PathBuf>,
+}
+
+impl Destination {
+    /// Returns the path that was given.
+    pub(crate) fn path(&self) -> &Path {
+        let given = self.directory.as_deref().or(self.output_file.as_deref());
+        given.expect("the group of both is required")
+    }
 }

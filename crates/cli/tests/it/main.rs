@@ -2,6 +2,7 @@
 
 mod jobs;
 mod options;
+mod places;
 mod signals;
 mod tool;
 mod usage;
