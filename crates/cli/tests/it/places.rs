@@ -112,7 +112,9 @@ fn full_disk_is_an_error_with_a_hint() {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries = fs::read_dir(dir).expect("it is a directory");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("names of tests are UTF-8");
+    let names = entries.map(|entry| name(entry.expect("it can be listed")));
     let mut names: Vec<String> = names.collect();
     names.sort();
     names
