@@ -13,14 +13,14 @@ use std::{
 
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, Effect, EntryClass,
-    ExistingFiles, ExistsRule, ExtraFiles, GenerationRule, InfoRetry, Limits, Local, ManifestRule,
-    MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, Sampling, ScanRetry, Seed,
-    Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig, Verification, WriteRetry,
-    WriteRules, Writes,
+    ExistingFiles, ExistsRule, ExtraFiles, FilePrefix, GenerationRule, InfoRetry, Limits, Local,
+    ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, Sampling,
+    ScanRetry, Seed, Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig, Verification,
+    WriteRetry, WriteRules, Writes,
 };
 
 use crate::{
-    args::{Backup, Connection, IndexConflict, LeftOut, Rates, Restore, State},
+    args::{Backup, Connection, IndexConflict, Inspect, LeftOut, Rates, Restore, State},
     failure::Failure,
     value_source::ValueSource,
 };
@@ -64,18 +64,19 @@ fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
 
 /// Returns what a backup is to do.
 pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
-    let mut config = BackupConfig::new(args.namespace.clone());
+    let mut config = BackupConfig::new(args.namespace.clone().unwrap_or_default());
     config.left_out = left_out(&args.left_out);
     selection::select(&mut config, args)?;
     config.readers = parallelism(usize::from(args.parallel))?;
     config.writers = config.readers;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
-    config.existing = match (args.remove_files, &args.resume.go_on) {
+    config.existing = match (args.remove_files || args.force, &args.resume.go_on) {
         (true, _) => ExistingFiles::Replace,
         (false, Some(_)) => ExistingFiles::Continue,
         (false, None) => ExistingFiles::Refuse,
     };
+    config.file_prefix = args.output_file_prefix.clone().map(file_prefix).transpose()?;
     if args.resume.no_resume {
         config.checkpoint = Checkpoint::Off;
     }
@@ -92,7 +93,24 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
 
 /// Returns where a backup is written.
 pub(crate) fn target(args: &Backup) -> Local {
-    Local::directory(args.directory.as_deref().unwrap_or_else(|| Path::new("")))
+    match &args.destination.output_file {
+        Some(path) => file(path),
+        None => Local::directory(args.destination.path()),
+    }
+}
+
+/// Returns a single file, or the standard streams for `-`.
+fn file(path: &Path) -> Local {
+    if path == Path::new("-") { Local::standard_streams() } else { Local::file(path) }
+}
+
+fn file_prefix(text: String) -> Result<FilePrefix, Failure> {
+    FilePrefix::new(text).map_err(|error| Failure::usage(error.to_string(), "change --output-file-prefix"))
+}
+
+/// Returns what is inspected.
+pub(crate) fn inspected(args: &Inspect) -> Local {
+    if args.path.is_file() { Local::file(&args.path) } else { Local::directory(&args.path) }
 }
 
 /// Returns what an estimate reads.
@@ -104,6 +122,7 @@ pub(crate) fn sampling(args: &Backup) -> Sampling {
 
 /// Returns what a restore is to do. `cache` is where states lie that can't lie beside their data.
 pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreConfig, Failure> {
+    check_directories(args)?;
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
     config.readers = parallelism(files_at_once(args))?;
@@ -156,6 +175,7 @@ fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
 
 /// Returns what a validation is to do.
 pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
+    check_directories(args)?;
     let mut config = ValidateConfig::new();
     config.readers = parallelism(files_at_once(args))?;
     (config.manifest, config.extra_files) = set_rules(args);
@@ -164,9 +184,27 @@ pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
 
 /// Returns where a backup is read.
 pub(crate) fn source(args: &Restore) -> Local {
-    match &args.input.input_file {
-        Some(path) => Local::file(path),
-        None => Local::directory(args.input.path()),
+    match (&args.input.input_file, &args.input.directory) {
+        (Some(path), _) => file(path),
+        (None, Some(path)) => Local::directory(path),
+        (None, None) => Local::directories(directories(args)),
+    }
+}
+
+fn directories(args: &Restore) -> impl Iterator<Item = PathBuf> {
+    let parent = args.parent_directory.clone().unwrap_or_default();
+    args.input.directory_list.iter().map(move |path| parent.join(path))
+}
+
+/// Checks that no directory is read twice.
+fn check_directories(args: &Restore) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    match directories(args).find(|path| !seen.insert(path.clone())) {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!("the directory {} is named twice", path.display());
+            Err(Failure::usage(message, "change --directory-list"))
+        }
     }
 }
 
@@ -279,6 +317,7 @@ mod tests {
         check_backup(" --remove-files", |config| config.existing = ExistingFiles::Replace);
         check_backup(" --total-timeout 7", |config| config.total_timeout = Some(Duration::from_millis(7)));
         check_backup(" --scan-page-size 9", |config| config.page_records = NonZeroU64::new(9));
+        check_backup(" --output-file-prefix a-", |config| config.file_prefix = FilePrefix::new("a-").ok());
         check_backup(" --socket-timeout 7", |config| config.socket_timeout = Duration::from_millis(7));
         check_backup(" --max-retries 3", |config| config.retry.max_retries = 3);
         check_backup(" --sleep-between-retries 0", |config| config.retry.first_pause = Duration::ZERO);
@@ -401,10 +440,32 @@ mod tests {
     }
 
     #[test]
+    fn target_is_a_directory_a_file_or_standard_output() {
+        let args = |line: &str| Asbackup::try_parse_from(line.split(' ')).unwrap().backup;
+        assert_eq!(target(&args("asbackup -n test -d out")), Local::directory("out"));
+        assert_eq!(target(&args("asbackup -n test -o out")), Local::file("out"));
+        assert_eq!(target(&args("asbackup -n test -o -")), Local::standard_streams());
+        let forced = backup(&args("asbackup -n test -o out --force")).unwrap();
+        assert_eq!(forced.existing, ExistingFiles::Replace);
+        assert!(backup(&args("asbackup -n test -d out -q a/b")).is_err());
+    }
+
+    #[test]
+    fn directories_are_those_of_the_list_within_the_parent() {
+        let args = |line: &str| Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
+        let list = args("asrestore --directory-list a,b --parent-directory p");
+        assert_eq!(source(&list), Local::directories(["p/a".into(), "p/b".into()]));
+        assert_eq!(source(&args("asrestore --directory-list a")), Local::directories(["a".into()]));
+        let twice = args("asrestore --directory-list a,b,a");
+        assert!(restore(&twice, None).is_err() && validate(&twice).is_err());
+    }
+
+    #[test]
     fn source_is_a_directory_or_a_file() {
         let args = |line: &str| Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
         assert_eq!(source(&args("asrestore -d in")), Local::directory("in"));
         assert_eq!(source(&args("asrestore -i in")), Local::file("in"));
+        assert_eq!(source(&args("asrestore -i -")), Local::standard_streams());
     }
 
     /// Returns the arguments of a backup with these flags.

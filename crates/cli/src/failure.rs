@@ -1,6 +1,6 @@
 //! Why a command failed, in the form in which it is printed and reported.
 
-use std::{error::Error as StdError, iter};
+use std::{error::Error as StdError, io, iter};
 
 use asbackup::{ClusterError, Error, ErrorKind, ErrorPlace};
 use serde::Serialize;
@@ -33,6 +33,7 @@ impl Failure {
     /// Adds an error and all that is behind it.
     pub(crate) fn because(mut self, error: &(dyn StdError + 'static)) -> Self {
         self.causes.extend(chain(error));
+        self.hint = hint_of_cause(error).or(self.hint);
         self
     }
 
@@ -89,7 +90,7 @@ impl From<Error> for Failure {
             kind: error.kind(),
             message: error.to_string(),
             causes,
-            hint: error.hint().or_else(|| hint(error.kind())),
+            hint: hint_of_cause(&error).or(error.hint()).or_else(|| hint(error.kind())),
             place: Box::new(error.place().clone()),
         }
     }
@@ -105,6 +106,17 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Returns what helps against a cause that may lie behind failures of every kind.
+fn hint_of_cause(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    let causes = iter::successors(Some(error), |error| StdError::source(*error));
+    let codes = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    codes.filter(|code| TOO_MANY_OPEN_FILES.contains(code)).map(|_| HINT_OPEN_FILES).next()
+}
+
+/// EMFILE and ENFILE: of the process, and of the whole system.
+const TOO_MANY_OPEN_FILES: [i32; 2] = [24, 23];
+const HINT_OPEN_FILES: &str = "raise the limit of open files (ulimit -n), or lower --parallel";
 
 fn chain(error: &(dyn StdError + 'static)) -> impl Iterator<Item = String> {
     iter::successors(Some(error), |error| StdError::source(*error)).map(ToString::to_string)
@@ -127,6 +139,15 @@ mod tests {
         let failure = Failure::usage("cannot work", "try --other").because(&io::Error::other("the cause"));
         assert_eq!(failure.lines(), ["cannot work", "  because: the cause", "hint: try --other"]);
         assert_eq!(damage().lines(), ["a file is damaged", "  at: file 0_test_1.asb, line 3, byte 77"]);
+    }
+
+    #[test]
+    fn too_many_open_files_have_a_hint_of_their_own() {
+        let cause = io::Error::from_raw_os_error(24);
+        let failure = Failure::new(ErrorKind::Connect, "cannot connect").because(&cause);
+        assert!(failure.lines().last().unwrap().contains("ulimit -n"), "{:?}", failure.lines());
+        let other = Failure::new(ErrorKind::Connect, "cannot connect").because(&io::Error::other("x"));
+        assert!(other.lines().last().unwrap().contains("--host"));
     }
 
     #[test]

@@ -23,25 +23,38 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
+use report::Command;
+
 /// Runs `asbackup` with these arguments, the program's name first, and returns its exit code. Variables of the process and
 /// a file give flags too.
 pub fn asbackup(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    main::<args::Asbackup>(arguments, run::backup)
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|word| word == "inspect") {
+        arguments.remove(1);
+        return main::<args::Inspect>(arguments, Command::Inspect, run::inspect);
+    }
+    main::<args::Asbackup>(arguments, Command::Backup, run::backup)
 }
 
 /// Runs `asrestore` with these arguments, the program's name first, and returns its exit code. Variables of the process and
 /// a file give flags too.
 pub fn asrestore(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    main::<args::Asrestore>(arguments, run::restore)
+    main::<args::Asrestore>(arguments.into_iter().collect(), Command::Restore, run::restore)
 }
 
 fn main<A: Parser>(
-    arguments: impl IntoIterator<Item = OsString>,
+    arguments: Vec<OsString>,
+    command: Command,
     run: impl FnOnce(A) -> exit::Exit,
 ) -> ExitCode {
-    match config::parse(arguments, std::env::vars_os()) {
+    match config::parse(arguments.clone(), std::env::vars_os()) {
         Ok(args) => run(args),
-        Err(answer) => answer.print(),
+        Err(answer) => {
+            if answer.exit() == exit::Exit::Usage {
+                report::deliver_unusable(&arguments, command, &answer.to_string());
+            }
+            answer.print()
+        }
     }
     .into()
 }

@@ -1,11 +1,14 @@
 //! Progress: how fast a job is, and when it may be over.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fs::File, io::Write, path::Path, time::Duration};
 
 use asbackup::Progress;
 use serde::Serialize;
 
-use crate::number::{clock, grouped, mib};
+use crate::{
+    failure::Failure,
+    number::{clock, grouped, mib},
+};
 
 /// Rates are those of this long, so that they neither jump nor lag.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -95,6 +98,29 @@ impl Reading {
         }
         let event = Event { event: "progress", reading: self };
         serde_json::to_string(&event).expect("it holds only numbers and fixed keys")
+    }
+}
+
+/// A file to which readings are appended as lines of JSON.
+#[derive(Debug)]
+pub(crate) struct ProgressFile(Option<File>);
+
+impl ProgressFile {
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let opened = File::options().create(true).append(true).open(path);
+        opened.map(|file| Self(Some(file))).map_err(|error| {
+            let message = format!("cannot open the progress file {}", path.display());
+            Failure::usage(message, "name another one with --progress-file").because(&error)
+        })
+    }
+
+    /// Appends a line. A file that takes none any more is given up: the job is worth more than its progress.
+    pub(crate) fn write(&mut self, reading: &Reading) {
+        let Some(file) = &mut self.0 else { return };
+        if let Err(error) = writeln!(file, "{}", reading.json()) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot write to the progress file");
+            self.0 = None;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The run of a command: from its flags to its exit.
 
-use std::{num::NonZeroUsize, path::Path, thread, time::Duration};
+use std::{num::NonZeroUsize, thread, time::Duration};
 
 use asbackup::{Client, Cluster, ErrorKind, Job};
 use tokio::{
@@ -9,14 +9,14 @@ use tokio::{
 };
 
 use crate::{
-    args::{Asbackup, Asrestore, Connection, Output, SecretAgent},
+    args::{Asbackup, Asrestore, Connection, Inspect, Output, SecretAgent},
     cache,
     console::Console,
     convert,
     exit::{Exit, Ignored},
     failure::Failure,
     logging,
-    progress::{Meter, Reading},
+    progress::{Meter, ProgressFile, Reading},
     report::{self, Command, Ended, Known, Summary},
     signal::{Signal, Signals},
     value_source::ValueSource,
@@ -24,12 +24,16 @@ use crate::{
 
 /// Runs `asbackup`.
 pub(crate) fn backup(args: Asbackup) -> Exit {
+    if args.backup.remove_artifacts {
+        return remove_artifacts(&args);
+    }
     if args.backup.sample.estimate { estimate(&args) } else { copy(&args) }
 }
 
 fn estimate(args: &Asbackup) -> Exit {
     let Asbackup { connection, secret_agent, backup, output } = args;
-    let known = Known::new(Command::Estimate, backup.namespace.clone(), Path::new(""));
+    let namespace = backup.namespace.clone().unwrap_or_default();
+    let known = Known::new(Command::Estimate, namespace, &convert::target(backup));
     command(&known, output, 1, async |session| {
         let config = convert::backup(backup)?;
         let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
@@ -39,14 +43,33 @@ fn estimate(args: &Asbackup) -> Exit {
 
 fn copy(args: &Asbackup) -> Exit {
     let Asbackup { connection, secret_agent, backup, output } = args;
-    let directory = backup.directory.as_deref().unwrap_or_else(|| Path::new(""));
-    let known = Known::new(Command::Backup, backup.namespace.clone(), directory);
+    let namespace = backup.namespace.clone().unwrap_or_default();
+    let known = Known::new(Command::Backup, namespace, &convert::target(backup));
     let parallel = usize::from(backup.parallel);
     command(&known, output, parallel, async |session| {
         let config = convert::backup(backup)?;
         let cluster = session.connect(connection, secret_agent, parallel).await?;
         session.wait(Client::new(cluster).backup(config, convert::target(backup))).await
     })
+}
+
+fn remove_artifacts(args: &Asbackup) -> Exit {
+    let Asbackup { connection, secret_agent, backup, output } = args;
+    let target = convert::target(backup);
+    let known = Known::new(Command::RemoveArtifacts, String::new(), &target);
+    command(&known, output, 1, async |session| {
+        // All arguments have to be good before anything goes, also those that aren't needed for it.
+        convert::backup(backup)?;
+        convert::cluster(connection, &ValueSource::new(secret_agent)?, 1).await?;
+        session.wait(asbackup::remove_artifacts(target)).await
+    })
+}
+
+/// Runs `asbackup inspect`.
+pub(crate) fn inspect(args: Inspect) -> Exit {
+    let source = convert::inspected(&args);
+    let known = Known::new(Command::Inspect, String::new(), &source);
+    command(&known, &args.output, 1, async |session| session.wait(asbackup::inspect(source)).await)
 }
 
 /// Runs `asrestore`.
@@ -57,7 +80,7 @@ pub(crate) fn restore(args: Asrestore) -> Exit {
 fn write(args: &Asrestore) -> Exit {
     let Asrestore { connection, secret_agent, restore, output } = args;
     let names = restore.namespace.as_ref().map_or_else(String::new, ToString::to_string);
-    let mut known = Known::new(Command::Restore, names, restore.input.path());
+    let mut known = Known::new(Command::Restore, names, &convert::source(restore));
     if restore.rules.fail_if_ignored {
         known.ignored = Ignored::Fail;
     }
@@ -71,7 +94,7 @@ fn write(args: &Asrestore) -> Exit {
 
 fn validate(args: &Asrestore) -> Exit {
     let Asrestore { restore, output, .. } = args;
-    let known = Known::new(Command::Validate, String::new(), restore.input.path());
+    let known = Known::new(Command::Validate, String::new(), &convert::source(restore));
     command(&known, output, convert::files_at_once(restore), async |session| {
         let config = convert::validate(restore)?;
         session.wait(asbackup::validate(config, convert::source(restore))).await
@@ -121,6 +144,8 @@ const STACK_BYTES: usize = 1 << 20;
 
 /// How often progress is told where there is no live line.
 const PLAIN_PERIOD: Duration = Duration::from_secs(10);
+/// How often a line goes into the progress file.
+const FILE_PERIOD: Duration = Duration::from_secs(1);
 /// How often the live line changes.
 const LIVE_PERIOD: Duration = Duration::from_millis(250);
 
@@ -129,6 +154,7 @@ struct Session<'a> {
     output: &'a Output,
     console: &'a Console,
     signals: Signals,
+    progress_file: Option<ProgressFile>,
     /// The signal that came.
     signal: Option<Signal>,
 }
@@ -138,7 +164,8 @@ impl<'a> Session<'a> {
         let signals = Signals::new().map_err(|error| {
             Failure::new(ErrorKind::Internal, "cannot listen for signals").because(&error)
         })?;
-        Ok(Self { output, console, signals, signal: None })
+        let progress_file = output.progress_file.as_deref().map(ProgressFile::open).transpose()?;
+        Ok(Self { output, console, signals, progress_file, signal: None })
     }
 
     /// Connects with that many data connections, unless a signal comes first.
@@ -167,6 +194,7 @@ impl<'a> Session<'a> {
     async fn wait<R: Send + Sync + 'static>(&mut self, job: Job<R>) -> Result<Ended<R>, Failure> {
         let period = if self.console.is_live() { LIVE_PERIOD } else { PLAIN_PERIOD };
         let mut ticks = interval_at(Instant::now() + period, period);
+        let mut file_ticks = interval_at(Instant::now() + FILE_PERIOD, FILE_PERIOD);
         let mut meter = Meter::default();
         let mut ended = std::pin::pin!(job.wait());
         let result = loop {
@@ -181,8 +209,10 @@ impl<'a> Session<'a> {
                     job.cancel();
                 }
                 _ = ticks.tick() => self.show(&meter.read(job.progress().into())),
+                _ = file_ticks.tick() => self.record(&meter.read(job.progress().into())),
             }
         };
+        self.record(&meter.read(job.progress().into()));
         let failure = result.err().map(Failure::from);
         Ok(Ended { report: job.report(), failure, signal: self.signal })
     }
@@ -201,6 +231,12 @@ impl<'a> Session<'a> {
             (false, true, _) => self.console.show(reading.text()),
             (false, false, true) => self.console.line(&reading.json()),
             (false, false, false) => self.console.line(&format!("progress: {}", reading.text())),
+        }
+    }
+
+    fn record(&mut self, reading: &Reading) {
+        if let Some(file) = &mut self.progress_file {
+            file.write(reading);
         }
     }
 

@@ -13,7 +13,7 @@ use asbackup_storage::Local;
 use crate::{
     Error, blocking,
     checkpoint::{Advance, Checkpoint, Metadata, Start},
-    config::{BackupConfig, EntryClass},
+    config::{self, BackupConfig, EntryClass, Parallelism},
     job::{JobContext, Outcome},
     manifest::{ClusterFacts, Publication, SetIndex, publish},
     naming,
@@ -27,11 +27,16 @@ use crate::{
 /// Runs a backup to its end and says what it did.
 pub(crate) async fn run(
     cluster: Cluster,
-    config: BackupConfig,
+    mut config: BackupConfig,
     target: Local,
     started: SystemTime,
     job: JobContext,
 ) -> Outcome<BackupReport> {
+    if !target.is_directory() {
+        // One stream has one writer and no end before the last record, and nothing lies beside it.
+        (config.writers, config.file_limit) = (Parallelism::ONE, None);
+        config.checkpoint = config::Checkpoint::Off;
+    }
     let mut notes = Notes::default();
     let result = copy(&cluster, &config, &target, started, &mut notes, &job).await;
     let report = report(&config, &target, started, notes, &job, result.is_ok());
@@ -66,7 +71,7 @@ async fn copy(
     let files = {
         let Start { place, state, .. } = &plan.start;
         let checkpoint = Checkpoint::new(config.checkpoint, place.clone(), target.clone(), state.clone());
-        FileSet::new(target.clone(), config.namespace.clone(), config.file_limit, state, checkpoint)
+        FileSet::new(target.clone(), config, state, checkpoint)
     };
     let files = Arc::new(files);
     let published = match copy_all(cluster, config, &plan, &files, &mut notes.warnings, job).await {
@@ -156,7 +161,11 @@ async fn copy_metadata(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<Vec<SetIndex>, Error> {
-    let (udfs, indexes, set_indexes) = read_metadata(cluster, config, warnings, job).await?;
+    let (udfs, indexes, mut set_indexes) = read_metadata(cluster, config, warnings, job).await?;
+    if files.is_single() {
+        let lost = set_indexes.drain(..);
+        warnings.extend(lost.map(|index| left_out("set index", &index.name)));
+    }
     let (files, job, warnings) = (Arc::clone(files), job.clone(), warnings.clone());
     blocking(move || {
         if !(udfs.is_empty() && indexes.is_empty()) {
@@ -214,9 +223,13 @@ fn sort_indexes(
             ServerIndex::Unknown(item) => ("kind of index that isn't known", lossy(&item)),
             _ => ("kind of index that isn't known", String::new()),
         };
-        warnings.push(format!("no file has a place for a {what}, which is left out: {name}"));
+        warnings.push(left_out(what, &name));
     }
     (with_line, of_sets)
+}
+
+fn left_out(what: &str, name: &str) -> String {
+    format!("no file has a place for a {what}, which is left out: {name}")
 }
 
 fn lossy(text: &[u8]) -> String {
@@ -301,11 +314,11 @@ fn report(
         namespace: config.namespace.clone(),
         target: Target {
             place: Place {
-                kind: "local",
+                kind: target.kind(),
                 path: target.path().display().to_string(),
                 files: counters.files.count(),
             },
-            manifest: is_published.then_some(naming::MANIFEST),
+            manifest: (is_published && target.is_directory()).then_some(naming::MANIFEST),
         },
         records: BackedUp {
             read,

@@ -19,8 +19,9 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, EstimateReport, Local, Parallelism,
-    Progress, RestoreConfig, RestoreReport, Sampling, ScanPermits, ValidateConfig, ValidateReport,
+    BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, EstimateReport, InspectReport,
+    Local, Parallelism, Progress, RemovalReport, RestoreConfig, RestoreReport, Sampling, ScanPermits,
+    ValidateConfig, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once, from any thread.
@@ -77,6 +78,22 @@ impl Client {
 /// If threads can't be started.
 pub fn validate(config: ValidateConfig, source: Local) -> Result<Job<ValidateReport>, Error> {
     Ok(Job::start(runtime()?, || crate::validate(config, source)))
+}
+
+/// Starts to look at what a backup holds, and returns at once; see [`crate::inspect`].
+///
+/// # Errors
+/// If threads can't be started.
+pub fn inspect(source: Local) -> Result<Job<InspectReport>, Error> {
+    Ok(Job::start(runtime()?, || crate::inspect(source)))
+}
+
+/// Starts to remove all files of backups from a directory, and returns at once; see [`crate::remove_artifacts`].
+///
+/// # Errors
+/// If threads can't be started.
+pub fn remove_artifacts(target: Local) -> Result<Job<RemovalReport>, Error> {
+    Ok(Job::start(runtime()?, || crate::remove_artifacts(target)))
 }
 
 /// A run that was started. Dropping it cancels the run and waits for its end; [`Job::detach`] lets it go on.

@@ -1,6 +1,6 @@
 //! Why a job ended without success: one opaque error with a kind, a place and a chain of causes.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, io, sync::Arc};
 
 use serde::Serialize;
 
@@ -146,9 +146,29 @@ impl StdError for Error {
 impl From<asbackup_storage::Error> for Error {
     fn from(source: asbackup_storage::Error) -> Self {
         let file = source.path.display().to_string();
-        Self::of(ErrorKind::Storage, "storage failed")
-            .place(|place| place.file = Some(file))
-            .source(source)
-            .build()
+        let builder = Self::of(ErrorKind::Storage, "storage failed").place(|place| place.file = Some(file));
+        let builder = match storage_hint(&source.source) {
+            Some(hint) => builder.hint(hint),
+            None => builder,
+        };
+        builder.source(source).build()
     }
+}
+
+/// Returns what helps against a failure of storage.
+fn storage_hint(error: &io::Error) -> Option<&'static str> {
+    Some(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room, or write to another disk; an old backup that was to be replaced is still there"
+        }
+        io::ErrorKind::FileTooLarge => "raise the limit of file sizes (ulimit -f), or lower --file-limit",
+        io::ErrorKind::PermissionDenied => "check who may read and write there",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only: write to another one",
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
+        io::ErrorKind::IsADirectory => "name a file in that directory, or use --directory",
+        io::ErrorKind::BrokenPipe => {
+            "the program that reads the backup ended early: its own message says why"
+        }
+        _ => return None,
+    })
 }

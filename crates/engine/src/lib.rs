@@ -25,6 +25,7 @@ mod checkpoint;
 mod config;
 mod error;
 mod estimate;
+mod inspect;
 mod job;
 mod limit;
 mod manifest;
@@ -32,6 +33,7 @@ mod naming;
 mod pipeline;
 mod plan;
 mod progress;
+mod remove;
 mod report;
 mod restore;
 mod restore_state;
@@ -55,21 +57,22 @@ pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
     AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Effect,
-    EntryClass, ExistingFiles, ExtraFiles, FilterExpression, IndexConflict, Lifetime, Limits, ManifestRule,
-    MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange,
-    Parallelism, PartitionList, RackId, RecordErrors, Rename, RestoreConfig, Sampling, ScanRetry, Scope,
-    ScopeError, SecretAgent, SecretEncoding, SecretName, SecretNameError, Start, StateConfig, StatePlace,
-    StateRule, ValidateConfig, Verification, WriteRetry, Writes,
+    EntryClass, ExistingFiles, ExtraFiles, FilePrefix, FilterExpression, IndexConflict, Lifetime, Limits,
+    ManifestRule, MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector,
+    OutOfRange, Parallelism, PartitionList, PrefixError, RackId, RecordErrors, Rename, RestoreConfig,
+    Sampling, ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding, SecretName, SecretNameError, Start,
+    StateConfig, StatePlace, StateRule, ValidateConfig, Verification, WriteRetry, Writes,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
 pub use limit::ScanPermits;
-pub use manifest::Completeness;
+pub use manifest::{Completeness, ManifestFacts};
 pub use progress::Progress;
 pub use report::{
     BackedUp, BackupReport, Bytes, Copied, Decoded, Estimate, EstimateReport, Finding, FindingKind,
-    IndexesRestored, Place, Rates, RestoreReport, Restored, SizeRange, Source, Span, Target, Troubles,
-    UdfsRestored, ValidateReport,
+    IndexesRestored, InspectReport, Inspected, InspectedFile, InspectedIndex, InspectedUdf, Place, Rates,
+    RemovalReport, RestoreReport, Restored, SizeRange, Source, Span, Target, Troubles, UdfsRestored,
+    ValidateReport,
 };
 pub use secret::{SecretError, SecretErrorCause};
 
@@ -152,6 +155,25 @@ impl Client {
 #[must_use = "dropping a job cancels it"]
 pub fn validate(config: ValidateConfig, source: Local) -> Job<ValidateReport> {
     Job::start(|job| validate::run(config, source, SystemTime::now(), job))
+}
+
+/// Starts to look at what a backup holds, without reading all of it, and returns at once. Needs no cluster. Damage that
+/// shows on the way doesn't make it fail: it is in the report.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[must_use = "dropping a job cancels it"]
+pub fn inspect(source: Local) -> Job<InspectReport> {
+    Job::start(|job| inspect::run(source, SystemTime::now(), job))
+}
+
+/// Starts to remove all files of backups from a directory, and returns at once. Files that no backup tool wrote stay.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[must_use = "dropping a job cancels it"]
+pub fn remove_artifacts(target: Local) -> Job<RemovalReport> {
+    Job::start(|job| remove::run(target, SystemTime::now(), job))
 }
 
 /// Where the time comes from.

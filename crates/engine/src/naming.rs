@@ -1,8 +1,18 @@
 //! Names of backup files, as the older tools write and find them. Source: docs/format/files.md.
 
-/// Returns the name of a record file.
-pub(crate) fn record_file(writer: usize, namespace: &str, number: u64) -> String {
-    format!("{writer}_{namespace}_{number}.asb")
+use crate::config::FilePrefix;
+
+/// Returns the name of a record file. A prefix takes the place of the writer's number.
+pub(crate) fn record_file(
+    writer: usize,
+    prefix: Option<&FilePrefix>,
+    namespace: &str,
+    number: u64,
+) -> String {
+    match prefix {
+        Some(prefix) => format!("{prefix}{namespace}_{number}.asb"),
+        None => format!("{writer}_{namespace}_{number}.asb"),
+    }
 }
 
 /// Returns the name of the file that holds indexes and UDFs.
@@ -42,6 +52,14 @@ pub(crate) fn is_side_file(name: &str) -> bool {
     name == SIDE_FILE || side_file_number(name).is_some()
 }
 
+/// Returns whether a file is one that backup tools write, whichever tool and in whichever state it is.
+pub(crate) fn is_artifact(name: &str) -> bool {
+    let name = name.strip_suffix(".part").unwrap_or(name);
+    // Those of the C tools.
+    let is_state = [STATE, RESTORE_STATE].contains(&name) || name.ends_with(".asb.state");
+    is_data(name) || is_side_file(name) || name == MANIFEST || is_state
+}
+
 /// Returns whether a file was left unfinished by a run that was killed.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     name.strip_suffix(".part")
@@ -50,8 +68,12 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 
 /// Returns whether a file holds only indexes and UDFs, so that reading it first gives them before any record.
 pub(crate) fn is_metadata(name: &str) -> bool {
-    name.starts_with("metadata_")
+    let base = name.rsplit_once('/').map_or(name, |(_directory, base)| base);
+    base.starts_with(METADATA)
 }
+
+/// How the names of files begin that hold only indexes and UDFs.
+pub(crate) const METADATA: &str = "metadata_";
 
 /// Returns the number at the end of a backup file's name, if it has one. A resumed run of the older tools appends
 /// `(k)` to it.
@@ -78,7 +100,9 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_older_tools() {
-        assert_eq!(record_file(0, "my_ns", 2), "0_my_ns_2.asb");
+        assert_eq!(record_file(0, None, "my_ns", 2), "0_my_ns_2.asb");
+        let prefix = FilePrefix::new("nightly-").unwrap();
+        assert_eq!(record_file(3, Some(&prefix), "test", 2), "nightly-test_2.asb");
         assert_eq!(metadata_file("test", 1), "metadata_test_1.asb");
     }
 
@@ -104,6 +128,29 @@ mod tests {
     }
 
     #[test]
+    fn artifacts_are_what_backup_tools_write() {
+        for (name, expected) in [
+            ("0_test_2.asb", true),
+            ("[test]_00000.asb", true),
+            ("0_test_2.asbx", true),
+            ("0_test_2.asb.part", true),
+            ("metadata_test_1.asb", true),
+            (MANIFEST, true),
+            (SIDE_FILE, true),
+            ("asbackup.extra.3.json.part", true),
+            ("asbackup.state.json", true),
+            ("asbackup.restore.state.json", true),
+            ("test.asb.state", true),
+            ("notes.txt", false),
+            ("asbackup.log", false),
+            ("x.part", false),
+            ("asb", false),
+        ] {
+            assert_eq!(is_artifact(name), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn other_files_are_left_alone() {
         assert!(is_backup("0_test_2.asb") && !is_backup("0_test_2.asb.part") && !is_backup("notes.txt"));
         assert!(
@@ -114,5 +161,6 @@ mod tests {
         assert!(!is_side_file("asbackup.extra.old.json") && !is_side_file(MANIFEST));
         assert!(is_unfinished("asbackup.manifest.json.part") && is_unfinished("asbackup.extra.3.json.part"));
         assert!(is_metadata("metadata_test_1.asb") && !is_metadata("0_test_1.asb"));
+        assert!(is_metadata("a/metadata_test_1.asb") && !is_metadata("metadata_a/0_test_1.asb"));
     }
 }

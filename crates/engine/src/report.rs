@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::{
-    manifest::Completeness,
+    manifest::{Completeness, ManifestFacts},
     progress::{Counters, Named},
     restore_state::{IndexCounts, UdfCounts},
 };
@@ -315,6 +315,105 @@ pub struct ValidateReport {
     pub rates: Rates,
     /// What is wrong, file by file; empty if all is well.
     pub findings: Vec<Finding>,
+}
+
+/// What an inspection found.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct InspectReport {
+    /// When.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Where.
+    pub source: Source,
+    /// What is there.
+    #[serde(flatten)]
+    pub inspected: Inspected,
+}
+
+/// What a backup holds, as far as that shows without reading all of it.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct Inspected {
+    /// What the manifest says of the whole; none if there is none that is whole.
+    pub manifest: Option<ManifestFacts>,
+    /// The data files.
+    pub files: Vec<InspectedFile>,
+    /// Stored size of all data files.
+    pub bytes: u64,
+    /// Indexes, as far as they stand before the first record of a file that can be read.
+    pub indexes: Vec<InspectedIndex>,
+    /// UDF modules, likewise.
+    pub udfs: Vec<InspectedUdf>,
+    /// What is wrong, as far as names, sizes, headers and the manifest show it.
+    pub findings: Vec<Finding>,
+}
+
+/// A data file of a backup. Counts are those of the manifest.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct InspectedFile {
+    /// Name.
+    pub name: String,
+    /// Stored size.
+    pub bytes: u64,
+    /// Version of the text format; none if the file is wrapped, or no backup.
+    pub version: Option<&'static str>,
+    /// Namespace that the header names.
+    pub namespace: Option<String>,
+    /// How many records it holds.
+    pub records: Option<u64>,
+    /// How many indexes it holds.
+    pub indexes: Option<u64>,
+    /// How many UDF modules it holds.
+    pub udfs: Option<u64>,
+    /// Partitions of its records.
+    pub partitions: Option<String>,
+}
+
+/// An index in a backup.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct InspectedIndex {
+    /// Name.
+    pub name: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Set; none if it covers the whole namespace.
+    pub set: Option<String>,
+    /// Bin; none if an expression or a set is indexed.
+    pub bin: Option<String>,
+    /// `default`, `list`, `mapkeys`, `mapvalues`, or `set` for the members of a set.
+    pub kind: &'static str,
+    /// Type of the indexed values: `numeric`, `string`, `geo2dsphere`, `blob`.
+    pub indexed: Option<&'static str>,
+    /// Base64 of the indexed expression.
+    pub expression: Option<String>,
+}
+
+/// A UDF module in a backup.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct InspectedUdf {
+    /// File name.
+    pub name: String,
+    /// Size of its source text.
+    pub bytes: u64,
+}
+
+/// What a removal of backup files did.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RemovalReport {
+    /// When.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Where; its files are those that went.
+    pub target: Place,
+    /// Names of the files that went, in that order.
+    pub removed: Vec<String>,
+    /// How many files of others are still there.
+    pub left: u64,
 }
 
 /// How many entries of a kind were decoded.

@@ -85,7 +85,7 @@ impl Restore {
     }
 
     async fn copy(&self, set: BackupSet, keeper: &Keeper) -> Result<(), Error> {
-        let BackupSet { files, side_file, completeness, .. } = set;
+        let BackupSet { files, side_files, completeness, .. } = set;
         self.job.counters.files.add(files.len() as u64);
         let (metadata, records): (Vec<_>, Vec<_>) = files
             .into_iter()
@@ -95,12 +95,12 @@ impl Restore {
         self.job.counters.bytes_total.add(bytes);
         match self.config.metadata {
             MetadataOrder::First => {
-                self.copy_metadata(side_file, metadata, keeper).await?;
+                self.copy_metadata(side_files, metadata, keeper).await?;
                 self.copy_files(records, keeper).await?;
             }
             MetadataOrder::Last => {
                 self.copy_files(records, keeper).await?;
-                self.copy_metadata(side_file, metadata, keeper).await?;
+                self.copy_metadata(side_files, metadata, keeper).await?;
             }
         }
         self.completeness.get_or_init(|| completeness);
@@ -138,7 +138,7 @@ impl Restore {
     /// Restores what isn't a record and lies in files of its own.
     async fn copy_metadata(
         &self,
-        side_file: Option<SideFile>,
+        side_files: Vec<SideFile>,
         files: Vec<SetFile>,
         keeper: &Keeper,
     ) -> Result<(), Error> {
@@ -146,18 +146,19 @@ impl Restore {
         if ledger.metadata_is_done() {
             return Ok(());
         }
-        self.copy_side_file(side_file, ledger).await?;
+        self.copy_side_files(&side_files, ledger).await?;
         self.copy_files(files, keeper).await?;
         ledger.metadata_done();
         Ok(())
     }
 
-    async fn copy_side_file(&self, side_file: Option<SideFile>, ledger: &Ledger) -> Result<(), Error> {
-        let Some(side_file) = side_file else { return Ok(()) };
+    async fn copy_side_files(&self, side_files: &[SideFile], ledger: &Ledger) -> Result<(), Error> {
         let before = MetadataCounts::of(&self.job.counters);
         let writer = self.metadata_writer();
-        for index in &side_file.set_indexes {
-            writer.create_set_index(&side_file.namespace, index).await?;
+        for side_file in side_files {
+            for index in &side_file.set_indexes {
+                writer.create_set_index(&side_file.namespace, index).await?;
+            }
         }
         ledger.side_file_done(MetadataCounts::of(&self.job.counters).since(before));
         Ok(())
@@ -293,6 +294,6 @@ impl Restore {
 }
 
 pub(crate) fn source_report(source: &Local, files: u64, completeness: Completeness) -> Source {
-    let place = Place { kind: "local", path: source.path().display().to_string(), files };
+    let place = Place { kind: source.kind(), path: source.path().display().to_string(), files };
     Source { place, completeness }
 }

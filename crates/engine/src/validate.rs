@@ -61,7 +61,7 @@ async fn check(
         blocking(move || survey(&source, rules)).await??
     };
     lock(findings).extend(set.findings);
-    job.counters.indexes_read.add(set.side_file.map_or(0, |side_file| side_file.set_indexes.len() as u64));
+    job.counters.indexes_read.add(set.side_files.iter().map(|file| file.set_indexes.len() as u64).sum());
     let files = set.files;
     job.counters.bytes_total.add(files.iter().map(|file| file.stored.bytes).sum());
     job.counters.files.add(files.len() as u64);
@@ -107,7 +107,7 @@ fn lock(findings: &Mutex<Vec<Finding>>) -> MutexGuard<'_, Vec<Finding>> {
     findings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn finding(file: &str, error: &Error) -> Finding {
+pub(crate) fn finding(file: &str, error: &Error) -> Finding {
     Finding {
         file: file.to_owned(),
         kind: FindingKind::Decode,

@@ -4,7 +4,10 @@
 //! `docs/decisions/002-blocking-storage.md`.
 
 mod error;
+mod faults;
 mod local;
 
 pub use error::{Action, Error};
+#[cfg(feature = "faults")]
+pub use faults::Fault;
 pub use local::{Local, Lock, StoredFile, Upload};

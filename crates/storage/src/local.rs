@@ -1,4 +1,4 @@
-//! A directory, or a single file, on a local disk.
+//! Directories and single files on a local disk, and the standard streams of the process.
 
 mod durable;
 
@@ -6,28 +6,40 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, Write},
+    os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
 };
 
-use crate::{Action, Error};
+use crate::{Action, Error, faults::Faults};
 
 pub use durable::Lock;
 
 /// Ending of a file that isn't whole yet. Older tools look only at names that end in `.asb` or `.asbx`.
 const PART: &str = ".part";
 
-/// A directory of backup files, or one such file.
+/// Where backup files lie: in a directory, in several (for reading), as one file, or in a standard stream.
+///
+/// One file is one stream without a name of its own: a regular file, a pipe with a name, or a device. It can't hold
+/// more than one stream, and nothing can lie beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
     path: PathBuf,
     shape: Shape,
+    faults: Faults,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
     Directory,
+    /// Names begin with the path of their directory.
+    Directories(Vec<PathBuf>),
     File,
+    /// Standard input to read, standard output to write.
+    Streams,
 }
+
+/// The name of the standard streams where others have a path.
+const STREAMS: &str = "-";
 
 /// A file in storage.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,15 +53,41 @@ pub struct StoredFile {
 impl Local {
     /// Returns the files directly in a directory. The directory needn't exist yet.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), shape: Shape::Directory }
+        Self::new(path.into(), Shape::Directory)
+    }
+
+    /// Returns the files directly in several directories, to read them as one: the name of a file begins with the path
+    /// of its directory.
+    pub fn directories(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        let joined = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",");
+        Self::new(joined.into(), Shape::Directories(paths))
     }
 
     /// Returns one file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), shape: Shape::File }
+        Self::new(path.into(), Shape::File)
     }
 
-    /// Returns the path that was given.
+    /// Returns standard input for reading, and standard output for writing.
+    #[must_use]
+    pub fn standard_streams() -> Self {
+        Self::new(STREAMS.into(), Shape::Streams)
+    }
+
+    fn new(path: PathBuf, shape: Shape) -> Self {
+        Self { path, shape, faults: Faults::default() }
+    }
+
+    /// Makes storage fail on purpose from the step with that number on, counted from 0; see [`crate::Fault`].
+    #[cfg(feature = "faults")]
+    #[must_use]
+    pub fn failing_at(mut self, step: u64, fault: crate::Fault) -> Self {
+        self.faults = Faults::at(step, fault);
+        self
+    }
+
+    /// Returns the path that was given; several are joined by commas, and standard streams are `-`.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -61,26 +99,78 @@ impl Local {
         self.shape == Shape::Directory
     }
 
-    /// Returns the files in ascending order of their names. A directory that doesn't exist holds none.
+    /// Returns the kind of storage: `local`, or `stdio` for standard streams.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        if self.shape == Shape::Streams { "stdio" } else { "local" }
+    }
+
+    /// Returns each of several directories by itself; none if this isn't several.
+    #[must_use]
+    pub fn parts(&self) -> Option<Vec<Self>> {
+        match &self.shape {
+            Shape::Directories(paths) => Some(paths.iter().map(Self::directory).collect()),
+            Shape::Directory | Shape::File | Shape::Streams => None,
+        }
+    }
+
+    /// Returns the files in ascending order of their names. A directory that doesn't exist holds none. The size of what
+    /// is no regular file isn't known, and 0.
     ///
     /// # Errors
     /// If the directory can't be listed, or the file doesn't exist.
     pub fn list(&self) -> Result<Vec<StoredFile>, Error> {
-        match self.shape {
+        match &self.shape {
             Shape::File => self.list_file(),
-            Shape::Directory => self.list_directory(),
+            Shape::Streams => Ok(vec![StoredFile { name: STREAMS.to_owned(), bytes: 0 }]),
+            Shape::Directory => list_directory(&self.path),
+            Shape::Directories(paths) => {
+                let mut files = Vec::new();
+                for path in paths {
+                    let listed = list_directory(path)?;
+                    files.extend(listed.into_iter().map(|file| file.within(path)));
+                }
+                Ok(files)
+            }
         }
+    }
+
+    /// Returns whether there are directories in this directory that hold a file whose name ends like that.
+    ///
+    /// # Errors
+    /// If the directory, or one in it, can't be listed.
+    pub fn has_nested(&self, ending: &str) -> Result<bool, Error> {
+        let Ok(entries) = fs::read_dir(&self.path) else { return Ok(false) };
+        for entry in entries {
+            let path = entry.map_err(Error::new(Action::List, &self.path))?.path();
+            if path.is_dir() && list_directory(&path)?.iter().any(|file| file.name.ends_with(ending)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns whether this is one regular file and is there already.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.shape == Shape::File && fs::metadata(&self.path).is_ok_and(|metadata| metadata.is_file())
     }
 
     /// Creates the directory and those above it, if they don't exist.
     ///
     /// # Errors
-    /// If that isn't allowed, or something else has one of the names.
+    /// If that isn't allowed, or something else has one of the names, or this is several directories: those can only be
+    /// read.
     pub fn prepare(&self) -> Result<(), Error> {
-        let directory = match self.shape {
-            Shape::Directory => self.path.as_path(),
-            Shape::File => parent(&self.path),
+        let wrong = match self.shape {
+            Shape::File if self.path.is_dir() => Some(io::ErrorKind::IsADirectory),
+            Shape::Directories(_) => Some(io::ErrorKind::Unsupported),
+            _ => None,
         };
+        if let Some(kind) = wrong {
+            return Err(Error::new(Action::Create, &self.path)(kind.into()));
+        }
+        let Some(directory) = self.home() else { return Ok(()) };
         fs::create_dir_all(directory).map_err(Error::new(Action::Create, directory))
     }
 
@@ -89,19 +179,33 @@ impl Local {
     /// # Errors
     /// If it doesn't exist or may not be read.
     pub fn read(&self, name: &str) -> Result<File, Error> {
+        if self.shape == Shape::Streams {
+            return stream(io::stdin().as_fd()).map_err(Error::new(Action::Read, STANDARD_INPUT));
+        }
         let path = self.path_of(name);
         File::open(&path).map_err(Error::new(Action::Read, path))
     }
 
-    /// Starts a file. It appears under its name when [`Upload::complete`] returns, never before.
+    /// Starts a file. It appears under its name when [`Upload::complete`] returns, never before. What has no name of
+    /// its own (a standard stream, a pipe, a device) gets the bytes as they come.
     ///
     /// # Errors
     /// If the file can't be created.
     pub fn upload(&self, name: &str) -> Result<Upload, Error> {
+        if self.shape == Shape::Streams {
+            let file = stream(io::stdout().as_fd()).map_err(Error::new(Action::Create, STANDARD_OUTPUT))?;
+            return Ok(self.start(file, STANDARD_OUTPUT.into(), Naming::Done));
+        }
         let path = self.path_of(name);
+        if self.is_special() {
+            let opened = File::options().write(true).open(&path);
+            let file = opened.map_err(Error::new(Action::Create, &path))?;
+            return Ok(self.start(file, path, Naming::Done));
+        }
         let part = part_of(&path);
-        let file = File::create(&part).map_err(Error::new(Action::Create, &part))?;
-        Ok(Upload { file, part, path, bytes: 0, stays: false })
+        let file = self.faults.step().and_then(|()| File::create(&part));
+        let file = file.map_err(Error::new(Action::Create, &part))?;
+        Ok(self.start(file, part, Naming::Later(path)))
     }
 
     /// Removes a file; one that isn't there is no error.
@@ -109,7 +213,12 @@ impl Local {
     /// # Errors
     /// If the file may not be removed.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        remove_if_there(&self.path_of(name))
+        if self.is_special() {
+            return Ok(());
+        }
+        let path = self.path_of(name);
+        self.faults.step().map_err(Error::new(Action::Remove, &path))?;
+        remove_if_there(&path)
     }
 
     /// Makes names durable that were given or removed since the last call.
@@ -117,63 +226,110 @@ impl Local {
     /// # Errors
     /// If the directory can't be synced.
     pub fn sync(&self) -> Result<(), Error> {
-        let directory = match self.shape {
-            Shape::Directory => self.path.as_path(),
-            Shape::File => parent(&self.path),
-        };
-        File::open(directory)
-            .and_then(|file| file.sync_all())
+        let Some(directory) = self.home().filter(|_| !self.is_special()) else { return Ok(()) };
+        self.faults
+            .step()
+            .and_then(|()| File::open(directory)?.sync_all())
             .map_err(Error::new(Action::Complete, directory))
+    }
+
+    /// Returns the directory in which names are given.
+    fn home(&self) -> Option<&Path> {
+        match self.shape {
+            Shape::Directory => Some(&self.path),
+            Shape::File => Some(parent(&self.path)),
+            Shape::Directories(_) | Shape::Streams => None,
+        }
+    }
+
+    /// Returns whether this is something that bytes go through, and where no name is given or removed.
+    fn is_special(&self) -> bool {
+        match self.shape {
+            Shape::Streams => true,
+            Shape::File => fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
+            Shape::Directory | Shape::Directories(_) => false,
+        }
     }
 
     fn path_of(&self, name: &str) -> PathBuf {
         match self.shape {
             Shape::Directory => self.path.join(name),
-            Shape::File => self.path.clone(),
+            Shape::Directories(_) => name.into(),
+            Shape::File | Shape::Streams => self.path.clone(),
         }
+    }
+
+    fn start(&self, file: File, path: PathBuf, naming: Naming) -> Upload {
+        Upload { file, path, naming, bytes: 0, faults: self.faults.clone() }
     }
 
     fn list_file(&self) -> Result<Vec<StoredFile>, Error> {
         let metadata = fs::metadata(&self.path).map_err(Error::new(Action::Read, &self.path))?;
         let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
-        Ok(vec![StoredFile { name, bytes: metadata.len() }])
+        let bytes = if metadata.is_file() { metadata.len() } else { 0 };
+        Ok(vec![StoredFile { name, bytes }])
     }
+}
 
-    fn list_directory(&self) -> Result<Vec<StoredFile>, Error> {
-        let entries = match fs::read_dir(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(Error::new(Action::List, &self.path))?,
-        };
-        let mut files = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(Error::new(Action::List, &self.path))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            match fs::metadata(entry.path()) {
-                Ok(metadata) if metadata.is_file() => files.push(StoredFile { name, bytes: metadata.len() }),
-                Ok(_) => {}
-                // A link to nothing is listed, so that whoever reads it is told; what was removed just now isn't.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
-                        files.push(StoredFile { name, bytes: 0 });
-                    }
-                }
-                Err(error) => return Err(Error::new(Action::List, entry.path())(error)),
-            }
-        }
-        files.sort();
-        Ok(files)
+impl StoredFile {
+    fn within(self, directory: &Path) -> Self {
+        Self { name: directory.join(self.name).to_string_lossy().into_owned(), ..self }
     }
+}
+
+fn list_directory(directory: &Path) -> Result<Vec<StoredFile>, Error> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::new(Action::List, directory))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::new(Action::List, directory))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match fs::metadata(entry.path()) {
+            Ok(metadata) if metadata.is_file() => files.push(StoredFile { name, bytes: metadata.len() }),
+            Ok(_) => {}
+            // A link to nothing is listed, so that whoever reads it is told; what was removed just now isn't.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if entry.file_type().is_ok_and(|kind| kind.is_symlink()) {
+                    files.push(StoredFile { name, bytes: 0 });
+                }
+            }
+            Err(error) => return Err(Error::new(Action::List, entry.path())(error)),
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Names of the standard streams in errors.
+const STANDARD_INPUT: &str = "standard input";
+const STANDARD_OUTPUT: &str = "standard output";
+
+/// Returns a standard stream without the buffer and the lock that the process shares.
+fn stream(stream: BorrowedFd<'_>) -> io::Result<File> {
+    stream.try_clone_to_owned().map(File::from)
 }
 
 /// A file that is being written. Dropping it before it is complete or settled removes what was written.
 #[derive(Debug)]
 pub struct Upload {
     file: File,
-    part: PathBuf,
     path: PathBuf,
+    naming: Naming,
     bytes: u64,
-    /// Whether what was written stays when this is dropped.
-    stays: bool,
+    faults: Faults,
+}
+
+/// What the name of an upload needs yet.
+#[derive(Debug)]
+enum Naming {
+    /// The file is given this one when it is complete; until then it goes when it is dropped.
+    Later(PathBuf),
+    /// The same, but it stays when it is dropped.
+    Settled(PathBuf),
+    /// Nothing.
+    Done,
 }
 
 impl Upload {
@@ -182,7 +338,10 @@ impl Upload {
     /// # Errors
     /// If they can't be written, for instance because the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(Error::new(Action::Write, &self.part))?;
+        self.faults
+            .step()
+            .and_then(|()| self.file.write_all(bytes))
+            .map_err(Error::new(Action::Write, &self.path))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -198,20 +357,22 @@ impl Upload {
     /// # Errors
     /// If either fails; the file is removed then, unless it was settled before.
     pub fn complete(mut self) -> Result<(), Error> {
-        self.file
-            .sync_data()
-            .and_then(|()| fs::rename(&self.part, &self.path))
-            .map_err(Error::new(Action::Complete, &self.path))?;
-        self.stays = true;
+        let (Naming::Later(name) | Naming::Settled(name)) = &self.naming else { return Ok(()) };
+        self.faults
+            .step()
+            .and_then(|()| self.file.sync_data())
+            .and_then(|()| fs::rename(&self.path, name))
+            .map_err(Error::new(Action::Complete, name))?;
+        self.naming = Naming::Done;
         Ok(())
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.stays {
+        if matches!(self.naming, Naming::Later(_)) && self.faults.step().is_ok() {
             // The error that led here is the one to report; a `.part` file that stays is never taken for a backup.
-            let _ = remove_if_there(&self.part);
+            let _ = remove_if_there(&self.path);
         }
     }
 }
@@ -297,6 +458,95 @@ mod tests {
         let file = |name: &str, bytes| StoredFile { name: name.into(), bytes };
         assert_eq!(local.list().unwrap(), [file("file.asb", 3), file("lost.asb", 0)]);
         assert_eq!(local.read("lost.asb").unwrap_err().action, Action::Read);
+    }
+
+    #[test]
+    fn several_directories_are_read_as_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| directory.path().join(name));
+        for path in &paths {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("x.asb"), path.to_str().unwrap()).unwrap();
+        }
+        let local = Local::directories(paths.clone());
+        assert_eq!(
+            names(&local),
+            paths.each_ref().map(|path| path.join("x.asb").to_str().unwrap().to_owned())
+        );
+        let mut text = String::new();
+        local.read(&names(&local)[1]).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, paths[1].to_str().unwrap());
+        assert_eq!(local.parts().unwrap(), paths.map(Local::directory));
+        assert_eq!(local.parts().unwrap()[0].parts(), None);
+        assert_eq!(local.prepare().unwrap_err().source.kind(), io::ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn single_file_is_replaced_in_one_step() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/one.asb");
+        let local = Local::file(&path);
+        local.prepare().unwrap();
+        assert!(!local.is_taken());
+        for text in ["a longer text", "short"] {
+            let mut upload = local.upload("any name").unwrap();
+            upload.write(text.as_bytes()).unwrap();
+            assert_eq!(
+                local.is_taken(),
+                text == "short",
+                "the old one is there until the new one is complete"
+            );
+            upload.complete().unwrap();
+            local.sync().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn directory_is_no_single_file() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Local::file(directory.path()).prepare().unwrap_err().action, Action::Create);
+    }
+
+    #[test]
+    fn devices_are_written_to_and_stay() {
+        let local = Local::file("/dev/null");
+        local.prepare().unwrap();
+        assert!(!local.is_taken());
+        let mut upload = local.upload("").unwrap();
+        upload.write(b"abc").unwrap();
+        assert_eq!(upload.bytes(), 3);
+        upload.complete().unwrap();
+        local.sync().unwrap();
+        local.remove("").unwrap();
+        assert!(Path::new("/dev/null").exists());
+        assert_eq!(local.list().unwrap()[0].bytes, 0);
+        let error = Local::file("/dev/full").upload("").unwrap().write(b"abc").unwrap_err();
+        assert_eq!((error.action, error.source.kind()), (Action::Write, io::ErrorKind::StorageFull));
+    }
+
+    #[test]
+    fn standard_streams_have_one_file_and_no_directory() {
+        let streams = Local::standard_streams();
+        assert_eq!((streams.kind(), names(&streams)), ("stdio", vec!["-".to_owned()]));
+        streams.prepare().unwrap();
+        streams.remove("-").unwrap();
+        streams.sync().unwrap();
+        streams.read("-").unwrap();
+        assert!(!streams.is_directory() && !streams.is_taken());
+    }
+
+    #[test]
+    fn nested_files_are_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = Local::directory(directory.path());
+        assert!(!local.has_nested(".asb").unwrap());
+        fs::create_dir(directory.path().join("sub")).unwrap();
+        fs::write(directory.path().join("sub/notes.txt"), "").unwrap();
+        assert!(!local.has_nested(".asb").unwrap());
+        fs::write(directory.path().join("sub/a.asb"), "").unwrap();
+        assert!(local.has_nested(".asb").unwrap());
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What a backup is asked for.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, value_parser};
 
@@ -15,12 +19,19 @@ use super::{
 #[command(next_help_heading = "Backup")]
 pub(crate) struct Backup {
     /// Namespace to back up
-    #[arg(short, long)]
-    pub(crate) namespace: String,
+    #[arg(short, long, required_unless_present = "remove_artifacts")]
+    pub(crate) namespace: Option<String>,
 
-    /// Directory to write into; it is created if it doesn't exist, and must be empty, or be gone on with
-    #[arg(short, long, value_name = "PATH", required_unless_present = "estimate")]
-    pub(crate) directory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) destination: Destination,
+
+    /// What the names of record files begin with, in place of the writer's number
+    #[arg(short = 'q', long, value_name = "TEXT", conflicts_with = "output_file")]
+    pub(crate) output_file_prefix: Option<String>,
+
+    /// Replace the file of --output-file, in one step, if it is there already
+    #[arg(long, requires = "output_file", conflicts_with = "directory")]
+    pub(crate) force: bool,
 
     #[command(flatten)]
     pub(crate) sample: Sample,
@@ -50,8 +61,12 @@ pub(crate) struct Backup {
     pub(crate) rates: Rates,
 
     /// Replace the backup files in the directory, once the new ones are complete; other files stay
-    #[arg(short, long, conflicts_with = "go_on")]
+    #[arg(short, long, conflicts_with_all = ["output_file", "go_on"])]
     pub(crate) remove_files: bool,
+
+    /// Remove the backup files in the directory, and do nothing else; other files stay
+    #[arg(long, conflicts_with_all = ["output_file", "remove_files", "go_on", "estimate"])]
+    pub(crate) remove_artifacts: bool,
 
     #[command(flatten)]
     pub(crate) resume: Resume,
@@ -85,10 +100,30 @@ pub(crate) struct Backup {
 #[derive(Debug, Args)]
 pub(crate) struct Sample {
     /// Say how large the backup would be, by a sample of the records, and write nothing
-    #[arg(short, long, conflicts_with_all = ["directory", "remove_files"])]
+    #[arg(short, long, group = "Destination", conflicts_with = "remove_files")]
     pub(crate) estimate: bool,
 
     /// About how many records an estimate reads
-    #[arg(long, value_name = "COUNT", default_value = "10000", conflicts_with = "directory")]
+    #[arg(long, value_name = "COUNT", default_value = "10000", conflicts_with_all = ["directory", "output_file"])]
     pub(crate) estimate_samples: NonZeroU32,
+}
+
+/// Where the backup is written.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Destination {
+    /// Directory to write into; it is created if it doesn't exist, and must be empty, or be gone on with
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// One file for everything, or - for standard output; without manifest and without limit
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output_file: Option<PathBuf>,
+}
+
+impl Destination {
+    /// Returns the path that was given; an empty one for an estimate, which has none.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.as_deref().or(self.output_file.as_deref()).unwrap_or_else(|| Path::new(""))
+    }
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod connection;
+mod inspect;
 mod output;
 mod rates;
 mod restore;
@@ -10,6 +11,7 @@ mod secret_agent;
 mod security;
 mod selection;
 mod value;
+mod version;
 
 use std::{
     fmt,
@@ -22,6 +24,7 @@ use crate::exit::Exit;
 
 pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
+pub(crate) use inspect::Inspect;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use rates::Rates;
 pub(crate) use restore::{IndexConflict, Restore, State};
@@ -32,7 +35,13 @@ pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
 
 /// Backs up a namespace of an Aerospike cluster into files.
 #[derive(Debug, Parser)]
-#[command(name = "asbackup", version, disable_help_flag = true, arg_required_else_help = true)]
+#[command(
+    name = "asbackup",
+    version = version::version(),
+    disable_help_flag = true,
+    arg_required_else_help = true,
+    after_help = "Other commands:\n  asbackup inspect PATH  show what a backup holds (asbackup inspect --help)"
+)]
 pub(crate) struct Asbackup {
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -46,7 +55,7 @@ pub(crate) struct Asbackup {
 
 /// Restores a backup into an Aerospike cluster, or checks one without a cluster.
 #[derive(Debug, Parser)]
-#[command(name = "asrestore", version, disable_help_flag = true, arg_required_else_help = true)]
+#[command(name = "asrestore", version = version::version(), disable_help_flag = true, arg_required_else_help = true)]
 pub(crate) struct Asrestore {
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -90,7 +99,7 @@ impl Answer {
         self.exit()
     }
 
-    fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Text(_) => Exit::Success,
             Self::Wrong(_) => Exit::Usage,
@@ -174,8 +183,13 @@ mod tests {
         assert!(selection.left_out.no_records && selection.left_out.no_indexes);
         let args: Asrestore = parse_line("asrestore -h a -p 1 -n x,y -i file -w 3 -g -r -v").unwrap();
         assert_eq!(args.restore.namespace.unwrap().to_string(), "x,y");
-        assert_eq!((args.restore.input.path().to_str(), args.restore.parallel), (Some("file"), Some(3)));
+        let file = args.restore.input.input_file.unwrap();
+        assert_eq!((file.to_str(), args.restore.parallel), (Some("file"), Some(3)));
         assert!(args.restore.rules.no_generation && args.restore.rules.replace);
+        let args: Asbackup = parse_line("asbackup -n ns -o - -F 1").unwrap();
+        assert_eq!(args.backup.destination.path().to_str(), Some("-"));
+        let args: Asbackup = parse_line("asbackup -n ns -d dir -q night").unwrap();
+        assert_eq!(args.backup.output_file_prefix.as_deref(), Some("night"));
         assert!(parse_line::<Asrestore>("asrestore -d in -u").unwrap().restore.rules.unique);
     }
 
@@ -201,10 +215,20 @@ mod tests {
             ("--state-file-dst x --no-resume", &["--state-file-dst", "--no-resume"]),
             ("--state-dir x --no-resume", &["--state-dir", "--no-resume"]),
             ("stray", &["stray"]),
+            ("-o file", &["--output-file"]),
+            ("--force", &["--force", "--directory"]),
+            ("--remove-artifacts -r", &["--remove-artifacts", "--remove-files"]),
         ] {
             check_refused::<Asbackup>(&format!("{BACKUP} {flags}"), words);
         }
-        check_refused::<Asbackup>("asbackup -n test", &["--directory"]);
+        check_refused::<Asbackup>("asbackup -n test", &["--directory", "--output-file"]);
+        for (flags, words) in [
+            ("-r", ["--remove-files", "--output-file"]),
+            ("-q x", ["--output-file-prefix", "--output-file"]),
+            ("--remove-artifacts", ["--remove-artifacts", "--output-file"]),
+        ] {
+            check_refused::<Asbackup>(&format!("asbackup -n test -o file {flags}"), &words);
+        }
         check_refused::<Asbackup>("asbackup -d out", &["--namespace"]);
         check_refused::<Asbackup>("asbackup -n test --estimate -d out", &["--estimate", "--directory"]);
         check_refused::<Asbackup>("asbackup -n test --estimate -r", &["--estimate", "--remove-files"]);
@@ -219,6 +243,8 @@ mod tests {
         for (flags, words) in [
             ("-u -r", &["--unique", "--replace"][..]),
             ("-i file", &["--input-file"]),
+            ("--directory-list a", &["--directory-list"]),
+            ("--parent-directory p", &["--parent-directory"]),
             ("-n a,b,c", &["--namespace", "3 names"]),
             ("-n a,", &["--namespace", "a name is empty"]),
             ("--batch-size 0", &["--batch-size", "from 1 to 65535"]),
@@ -255,7 +281,7 @@ mod tests {
             assert_eq!(answer.exit(), Exit::Success, "{line}");
         }
         let version = parse_line::<Asrestore>("asrestore --version").unwrap_err();
-        assert_eq!(version.to_string(), concat!("asrestore ", env!("CARGO_PKG_VERSION"), "\n"));
+        assert_eq!(version.to_string(), format!("asrestore {}\n", version::version()));
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub(crate) struct Output {
     #[arg(long, value_name = "PATH")]
     pub(crate) report_file: Option<PathBuf>,
 
+    /// Append the progress to this file, as one JSON object a second and one at the end
+    #[arg(long, value_name = "PATH")]
+    pub(crate) progress_file: Option<PathBuf>,
+
     /// Print neither progress nor the text report, and of the logs only warnings and errors
     #[arg(long)]
     pub(crate) quiet: bool,

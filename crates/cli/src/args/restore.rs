@@ -1,10 +1,6 @@
 //! What a restore, or a validation, is asked for.
 
-use std::{
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, value_parser};
 
@@ -24,6 +20,10 @@ pub(crate) struct Restore {
 
     #[command(flatten)]
     pub(crate) input: Input,
+
+    /// Directory that those of --directory-list lie in
+    #[arg(long, value_name = "PATH", requires = "directory_list", conflicts_with_all = ["directory", "input_file"])]
+    pub(crate) parent_directory: Option<PathBuf>,
 
     /// Check and decode the whole backup and write nothing; needs no cluster
     #[arg(long)]
@@ -105,17 +105,13 @@ pub(crate) struct Input {
     #[arg(short, long, value_name = "PATH")]
     pub(crate) directory: Option<PathBuf>,
 
-    /// One file to read
+    /// One file to read, or - for standard input
     #[arg(short, long, value_name = "PATH")]
     pub(crate) input_file: Option<PathBuf>,
-}
 
-impl Input {
-    /// Returns the path that was given.
-    pub(crate) fn path(&self) -> &Path {
-        let given = self.directory.as_deref().or(self.input_file.as_deref());
-        given.expect("the group of both is required")
-    }
+    /// Several directories to read, each with a manifest of its own; separated by commas, or given again
+    #[arg(long, value_name = "PATHS", value_delimiter = ',')]
+    pub(crate) directory_list: Vec<PathBuf>,
 }
 
 /// When a record that exists already gives way.

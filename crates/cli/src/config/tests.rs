@@ -55,7 +55,7 @@ fn later_layers_win() {
     let case = Case::new(WHOLE);
     let variables = [("ASBACKUP_PARALLEL", "4"), ("ASBACKUP_FILE_LIMIT", "5"), ("ASBACKUP_COMPACT", "false")];
     let args = case.backup("asbackup --config FILE -w 6 --no-udfs=false", &variables).unwrap().backup;
-    assert_eq!((args.namespace.as_str(), args.parallel, args.file_limit), ("f", 6, 5));
+    assert_eq!((args.namespace.as_deref(), args.parallel, args.file_limit), (Some("f"), 6, 5));
     assert!(!args.compact && !args.left_out.no_udfs);
     assert_eq!(args.max_retries, 10, "a default");
 }
@@ -126,7 +126,7 @@ fn all_findings_are_told_at_once() {
 fn file_of_absctl_with_its_defaults_is_taken() {
     let case = Case::new(include_str!("../../../../testdata/config/absctl.yaml"));
     let args = case.backup("asbackup --config FILE", &[]).unwrap();
-    assert_eq!((args.backup.namespace.as_str(), args.backup.max_retries), ("users", 5));
+    assert_eq!((args.backup.namespace.as_deref(), args.backup.max_retries), (Some("users"), 5));
     let args = case.restore("asrestore --config FILE").unwrap();
     assert_eq!(args.restore.namespace.unwrap().target, "users_copy");
     let answer = case.backup("asbackup config check FILE", &[]).unwrap_err();

@@ -1,7 +1,8 @@
 //! The report as one line of JSON. Source: docs/report.md.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
+use asbackup::Local;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -23,7 +24,20 @@ pub(crate) struct Known {
     started: Timestamp,
     since: Instant,
     namespace: String,
-    path: String,
+    kind: &'static str,
+    /// None if it isn't known either.
+    path: Option<String>,
+    /// What standard output is for.
+    pub(crate) stdout: Stdout,
+}
+
+/// What standard output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stdout {
+    /// The report, if it is to be JSON.
+    Report,
+    /// The backup itself.
+    Data,
 }
 
 /// What is done.
@@ -34,6 +48,8 @@ pub(crate) enum Command {
     Estimate,
     Restore,
     Validate,
+    Inspect,
+    RemoveArtifacts,
 }
 
 impl std::fmt::Display for Command {
@@ -43,6 +59,8 @@ impl std::fmt::Display for Command {
             Self::Estimate => "estimate",
             Self::Restore => "restore",
             Self::Validate => "validate",
+            Self::Inspect => "inspect",
+            Self::RemoveArtifacts => "remove artifacts",
         })
     }
 }
@@ -88,22 +106,32 @@ struct Place<'a> {
 
 impl Known {
     /// Returns what is known of a command that begins now.
-    pub(crate) fn new(command: Command, namespace: String, path: &Path) -> Self {
-        let path = path.display().to_string();
+    pub(crate) fn new(command: Command, namespace: String, place: &Local) -> Self {
+        let path = Some(place.path().display().to_string());
+        let has_data = command == Command::Backup && place.kind() == "stdio";
+        let stdout = if has_data { Stdout::Data } else { Stdout::Report };
+        Self { namespace, kind: place.kind(), path, stdout, ..Self::unknown(command) }
+    }
+
+    /// Returns what is known of a command whose arguments can't be read.
+    pub(crate) fn unknown(command: Command) -> Self {
         let (started, since) = (Timestamp::now(), Instant::now());
-        Self { command, ignored: Ignored::Pass, started, since, namespace, path }
+        let (namespace, kind, path, stdout) = (String::new(), "local", None, Stdout::Report);
+        Self { command, ignored: Ignored::Pass, started, since, namespace, kind, path, stdout }
     }
 
     fn without_job(&self) -> WithoutJob<'_> {
         let duration = self.since.elapsed();
-        let place = || Place { kind: "local", path: &self.path };
+        let place = || self.path.as_ref().map(|path| Place { kind: self.kind, path });
+        let is_target = matches!(self.command, Command::Backup | Command::RemoveArtifacts);
+        let is_source = matches!(self.command, Command::Restore | Command::Validate | Command::Inspect);
         WithoutJob {
             started: format!("{:.3}", self.started),
             finished: format!("{:.3}", self.started + duration),
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             namespace: &self.namespace,
-            target: (self.command == Command::Backup).then(place),
-            source: matches!(self.command, Command::Restore | Command::Validate).then(place),
+            target: is_target.then(place).flatten(),
+            source: is_source.then(place).flatten(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The final report: text for people, one line of JSON for programs, and where each goes.
 
+mod inspect;
 mod json;
 mod text;
+mod unusable;
 
 use std::{
     fs,
@@ -21,7 +23,8 @@ use crate::{
     signal::Signal,
 };
 
-pub(crate) use json::{Command, Known};
+pub(crate) use json::{Command, Known, Stdout};
+pub(crate) use unusable::deliver_unusable;
 
 /// A report of the engine, as far as the tools have to understand it.
 pub(crate) trait Summary: Serialize {
@@ -62,6 +65,12 @@ pub(crate) fn deliver<R: Summary>(
     let exit = settle(&mut ended, known.ignored);
     let text = text::text(&ended, known.command, exit);
     let json = json::line(&ended, known, exit);
+    let beside_data = known.stdout == Stdout::Data && output.report == ReportFormat::Json;
+    if beside_data && output.report_file.is_none() {
+        // Standard output is taken, and what is on standard error must stay one line.
+        console.line(&json);
+        return exit;
+    }
     show(&ended, &text, &json, output, console);
     let chosen = match output.report {
         ReportFormat::Text => &text,
@@ -150,7 +159,7 @@ mod tests {
     }
 
     fn known() -> Known {
-        Known::new(Command::Backup, "test".to_owned(), Path::new("out"))
+        Known::new(Command::Backup, "test".to_owned(), &asbackup::Local::directory("out"))
     }
 
     #[test]

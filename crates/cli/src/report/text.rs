@@ -147,10 +147,14 @@ impl Summary for ValidateReport {
 
 /// Lines of a label and a text.
 #[derive(Default)]
-struct Rows(Vec<String>);
+pub(super) struct Rows(Vec<String>);
 
 impl Rows {
-    fn add(&mut self, label: &str, text: impl AsRef<str>) {
+    pub(super) fn into_lines(self) -> Vec<String> {
+        self.0
+    }
+
+    pub(super) fn add(&mut self, label: &str, text: impl AsRef<str>) {
         self.0.push(format!("  {label:<15} {}", text.as_ref()));
     }
 

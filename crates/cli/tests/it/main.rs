@@ -3,6 +3,7 @@
 mod config;
 mod jobs;
 mod options;
+mod places;
 mod resume;
 mod resume_backup;
 mod security;

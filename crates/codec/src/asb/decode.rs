@@ -84,10 +84,10 @@ impl Decoder {
         self.position
     }
 
-    /// Returns the version that the header names; the usual one before it was read.
+    /// Returns the version that the first line says; none before that line.
     #[must_use]
-    pub fn version(&self) -> Version {
-        self.version
+    pub fn version(&self) -> Option<Version> {
+        (self.stage != Stage::Version).then_some(self.version)
     }
 
     /// Returns the namespace that the header names, the last one if it names several.

@@ -38,6 +38,9 @@ pub(crate) struct Start {
 pub(crate) fn start(config: &BackupConfig, target: &Local, started: SystemTime) -> Result<Start, Error> {
     let place = place(config, target)?;
     target.prepare()?;
+    if !target.is_directory() {
+        return single(config, target, place, started);
+    }
     place.directory.prepare()?;
     let lock = lock(target)?;
     let names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
@@ -54,6 +57,21 @@ pub(crate) fn start(config: &BackupConfig, target: &Local, started: SystemTime) 
     };
     let Begun { complete, unfinished, .. } = begun;
     Ok(Start { lock, place: place.clone(), state, resumed, complete, unfinished })
+}
+
+/// A single file is begun from the start in any case: nothing lies beside it.
+fn single(
+    config: &BackupConfig,
+    target: &Local,
+    place: StatePlace,
+    started: SystemTime,
+) -> Result<Start, Error> {
+    if config.existing == ExistingFiles::Refuse && target.is_taken() {
+        return Err(taken(target));
+    }
+    let found = Found { config, target, place: &place, names: Vec::new() };
+    let state = found.new_state(&Begun::default(), started);
+    Ok(Start { lock: None, place, state, resumed: false, complete: None, unfinished: Vec::new() })
 }
 
 /// Returns the names of the files of a run beside an older backup that hasn't ended. A state that can't be read names
@@ -284,6 +302,12 @@ fn not_empty(target: &Local, files: usize) -> Error {
         .build()
 }
 
+fn taken(target: &Local) -> Error {
+    Error::of(ErrorKind::Config, format!("the file {} is there already", target.path().display()))
+        .hint("choose another name, or replace the file with --force")
+        .build()
+}
+
 /// Checks that a run writes the same as the one that it goes on with.
 fn check_options(before: &Value, now: &Value) -> Result<(), Error> {
     let (Some(before), Some(now)) = (before.as_object(), now.as_object()) else {
@@ -327,7 +351,8 @@ fn place(config: &BackupConfig, target: &Local) -> Result<StatePlace, Error> {
     Ok(StatePlace { directory, name })
 }
 
-fn lock(target: &Local) -> Result<Option<Lock>, Error> {
+/// Keeps other jobs away from a target, where its file system can.
+pub(crate) fn lock(target: &Local) -> Result<Option<Lock>, Error> {
     match target.lock() {
         Ok(Some(lock)) => Ok(Some(lock)),
         Ok(None) => {

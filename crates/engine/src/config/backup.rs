@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, num::NonZeroU64, path::PathBuf, time::Duration}
 use asbackup_codec::asb::Spelling;
 
 use super::{
-    BinSelection, ByteSize, EntryClass, FilterExpression, Lifetime, Limits, Modified, Names, Parallelism,
-    RackId, Scope,
+    BinSelection, ByteSize, EntryClass, FilePrefix, FilterExpression, Lifetime, Limits, Modified, Names,
+    Parallelism, RackId, Scope,
 };
 
 /// What to back up, and how.
@@ -37,10 +37,13 @@ pub struct BackupConfig {
     pub preferred_racks: Vec<RackId>,
     /// Partition scans that run at once, in all. Default: 1, which is gentle on production.
     pub readers: Parallelism,
-    /// Files that are written at once. Default: 1.
+    /// Files that are written at once. Default: 1; a single file or stream has one writer whatever this says.
     pub writers: Parallelism,
-    /// Size from which on a file is closed and the next one begun. Default: 250 MiB; none: one file per writer.
+    /// Size from which on a file is closed and the next one begun. Default: 250 MiB; none: one file per writer. It
+    /// doesn't count for a single file or stream.
     pub file_limit: Option<ByteSize>,
+    /// What the names of record files begin with. Default: the writer's number, as with the older tools.
+    pub file_prefix: Option<FilePrefix>,
     /// How blob-like values are spelled. Default: base64, which is text.
     pub spelling: Spelling,
     /// What happens to backup files that are there already. Default: they are refused.
@@ -82,6 +85,7 @@ impl BackupConfig {
             readers: Parallelism::ONE,
             writers: Parallelism::ONE,
             file_limit: Some(ByteSize::mib(250)),
+            file_prefix: None,
             spelling: Spelling::Base64,
             existing: ExistingFiles::Refuse,
             checkpoint: Checkpoint::Every(Duration::from_secs(10)),
@@ -97,12 +101,13 @@ impl BackupConfig {
     }
 }
 
-/// What happens to files that are in the target already.
+/// What happens to files that are in the target already, or to the one whose name was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExistingFiles {
     /// The backup isn't begun.
     Refuse,
-    /// The backup files among them are removed, once the new ones are all complete. Other files stay.
+    /// The backup files among them are removed, once the new ones are all complete. Other files stay. A single file is
+    /// replaced in one step.
     Replace,
     /// They are those of an unfinished backup with the same options, which is gone on with. An empty target is begun
     /// from the start, and a complete backup with the same options is left as it is.

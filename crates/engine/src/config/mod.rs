@@ -3,6 +3,7 @@
 mod backup;
 mod filter;
 mod limits;
+mod prefix;
 mod quantity;
 mod restore;
 mod sampling;
@@ -14,6 +15,7 @@ mod state;
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
 pub use filter::{FilterExpression, Lifetime, Modified, NoFilter, NoTimeBetween};
 pub use limits::Limits;
+pub use prefix::{FilePrefix, PrefixError};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
     BatchLimits, Effect, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename,

@@ -3,6 +3,7 @@
 
 mod document;
 mod error;
+mod facts;
 mod hash;
 mod options;
 mod publish;
@@ -12,6 +13,7 @@ mod survey;
 
 pub(crate) use document::{ClusterFacts, ListedFile, Manifest, partition_list};
 pub(crate) use error::DocumentError;
+pub use facts::ManifestFacts;
 pub(crate) use hash::{StoredHash, hash};
 pub(crate) use options::{fingerprint, options};
 pub(crate) use publish::{Publication, publish};

@@ -8,7 +8,7 @@ use super::{
     document::{Modified, Selection},
     hash::hash,
 };
-use crate::config::BackupConfig;
+use crate::config::{BackupConfig, FilePrefix};
 
 /// What two runs must agree on to write the same backup.
 #[derive(Serialize)]
@@ -46,7 +46,7 @@ impl<'a> Options<'a> {
             compression: None,
             encryption: None,
             key: None,
-            prefix: None,
+            prefix: config.file_prefix.as_ref().map(FilePrefix::as_str),
         }
     }
 }
@@ -83,5 +83,6 @@ mod tests {
         assert!(!same(|config| config.lifetime = Lifetime::Unlimited));
         assert!(!same(|config| config.filter = "kwOTUQKjYWdlQA==".parse().ok()));
         assert!(!same(|config| config.max_records = NonZeroU64::new(1)));
+        assert!(!same(|config| config.file_prefix = FilePrefix::new("x").ok()));
     }
 }

@@ -37,12 +37,16 @@ pub(crate) struct Publication {
     pub(crate) run: String,
 }
 
-/// Writes side file and manifest: when this returns, the new set is the valid one.
+/// Writes side file and manifest: when this returns, the new set is the valid one. A single file has neither, and is
+/// valid by its name.
 ///
 /// # Errors
 /// If it fails, what was written isn't a valid set, and the one that was there still is.
 pub(crate) fn publish(publication: &Publication, files: &FileSet, job: &JobContext) -> Result<(), Error> {
     files.finish(job)?;
+    if files.is_single() {
+        return Ok(());
+    }
     let side_file = publication.write_side_file(files, job)?;
     let manifest = publication.manifest(files.listed(), side_file, job);
     manifest.check().map_err(|error| {

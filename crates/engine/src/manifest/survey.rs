@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error as _,
     io::Read,
+    path::Path,
 };
 
 use asbackup_codec::{Step, asb::Decoder};
@@ -29,7 +30,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct BackupSet {
     pub(crate) files: Vec<SetFile>,
-    pub(crate) side_file: Option<SideFile>,
+    /// One of each directory at most.
+    pub(crate) side_files: Vec<SideFile>,
+    /// What the manifest says, if it is whole and this is one directory.
+    pub(crate) manifest: Option<Box<Manifest>>,
     /// What is wrong, as far as it can be seen without reading the files.
     pub(crate) findings: Vec<Finding>,
     /// Data files beside the set that don't belong to it.
@@ -64,15 +68,29 @@ pub(crate) struct SetRules {
     pub(crate) extra: ExtraFiles,
 }
 
-/// Lists the files of a backup and holds them against its manifest, if it has one.
+/// Lists the files of a backup and holds them against its manifest, if it has one. Of several directories each has its
+/// own.
 pub(crate) fn survey(source: &Local, rules: SetRules) -> Result<BackupSet, Error> {
+    let Some(parts) = source.parts() else { return survey_one(source, rules) };
+    let mut whole = BackupSet { completeness: Completeness::Checked, ..BackupSet::default() };
+    for part in &parts {
+        whole.add(survey_one(part, rules)?, part.path());
+    }
+    Ok(whole)
+}
+
+fn survey_one(source: &Local, rules: SetRules) -> Result<BackupSet, Error> {
     let stored = source.list()?;
     let has_manifest = source.is_directory() && stored.iter().any(|file| file.name == naming::MANIFEST);
     if !has_manifest {
         return without_manifest(source, stored, rules.manifest);
     }
     match read(source, naming::MANIFEST)?.and_then(|bytes| Manifest::decode(&bytes)) {
-        Ok(manifest) => against(source, stored, &manifest, rules.extra),
+        Ok(manifest) => {
+            let mut set = against(source, stored, &manifest, rules.extra)?;
+            set.manifest = Some(Box::new(manifest));
+            Ok(set)
+        }
         Err(error) => {
             let files = stored.into_iter().filter(|file| naming::is_backup(&file.name)).map(unlisted);
             let findings = vec![document_finding(naming::MANIFEST, FindingKind::Manifest, &error)];
@@ -89,7 +107,7 @@ pub(crate) fn refuse(findings: &[Finding]) -> Result<(), Error> {
         more => format!("{} (and {more} more findings)", first.message),
     };
     let hint = match first.kind {
-        FindingKind::Missing if first.file == naming::MANIFEST => {
+        FindingKind::Missing if first.file.ends_with(naming::MANIFEST) => {
             "without --require-manifest it is restored unchecked"
         }
         FindingKind::Extra => "--allow-extra reads only what the manifest names",
@@ -110,10 +128,7 @@ fn without_manifest(
         stored.retain(|file| naming::is_backup(&file.name));
     }
     if stored.is_empty() {
-        let message = format!("{} holds no backup: no file there ends in .asb", source.path().display());
-        return Err(Error::of(ErrorKind::Config, message)
-            .hint("name another directory with --directory")
-            .build());
+        return Err(no_backup(source)?);
     }
     let mut set = BackupSet { files: stored.into_iter().map(unlisted).collect(), ..BackupSet::default() };
     if rule == ManifestRule::Required {
@@ -121,6 +136,18 @@ fn without_manifest(
         set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
     }
     Ok(set)
+}
+
+fn no_backup(source: &Local) -> Result<Error, Error> {
+    let (below, hint) = match source.has_nested(".asb")? {
+        true => (
+            "; those in directories below it aren't read",
+            "name the directories that hold the files with --directory-list",
+        ),
+        false => ("", "name another directory with --directory"),
+    };
+    let message = format!("{} holds no backup: no file there ends in .asb{below}", source.path().display());
+    Ok(Error::of(ErrorKind::Config, message).hint(hint).build())
 }
 
 fn against(
@@ -149,6 +176,25 @@ fn against(
 }
 
 impl BackupSet {
+    /// Adds the set of one of several directories; its names then say which.
+    fn add(&mut self, set: Self, directory: &Path) {
+        let within = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        self.files.extend(set.files.into_iter().map(|file| SetFile {
+            stored: StoredFile { name: within(&file.stored.name), ..file.stored },
+            ..file
+        }));
+        self.side_files.extend(set.side_files);
+        self.findings.extend(set.findings.into_iter().map(|finding| Finding {
+            file: within(&finding.file),
+            message: format!("{}: {}", directory.display(), finding.message),
+            ..finding
+        }));
+        self.left_out.extend(set.left_out.iter().map(|name| within(name)));
+        if set.completeness == Completeness::Unchecked {
+            self.completeness = Completeness::Unchecked;
+        }
+    }
+
     fn find(&mut self, file: &str, kind: FindingKind, what: &str) {
         self.findings.push(Finding::new(file, kind, format!("{file} {what}")));
     }
@@ -194,7 +240,7 @@ impl BackupSet {
         if let Err(error) = manifest.check_indexes(side_file.set_indexes.len() as u64) {
             self.findings.push(document_finding(naming::MANIFEST, FindingKind::Count, &error));
         }
-        self.side_file = Some(side_file);
+        self.side_files.push(side_file);
     }
 
     /// Checks that no other data of the same namespace lies beside the set.

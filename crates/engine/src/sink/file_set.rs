@@ -15,7 +15,7 @@ use super::{durable::gone, file::BackupFile};
 use crate::{
     Error, ErrorKind,
     checkpoint::{Advance, Checkpoint, FileState, State},
-    config::ByteSize,
+    config::{BackupConfig, ByteSize, FilePrefix},
     job::JobContext,
     manifest::ListedFile,
     naming,
@@ -28,8 +28,11 @@ pub(crate) struct FileSet {
     target: Local,
     namespace: String,
     limit: Option<ByteSize>,
+    prefix: Option<FilePrefix>,
     first_number: u64,
     next_number: AtomicU64,
+    /// Where the target is one file: that file, while nobody writes into it.
+    begun: Mutex<Option<BackupFile>>,
     complete: Mutex<Complete>,
     checkpoint: Checkpoint,
 }
@@ -43,19 +46,25 @@ struct Complete {
 
 impl FileSet {
     /// Returns the set of a run that has this state, which may be that of an earlier one.
-    pub(crate) fn new(
-        target: Local,
-        namespace: String,
-        limit: Option<ByteSize>,
-        state: &State,
-        checkpoint: Checkpoint,
-    ) -> Self {
-        let (first_number, next_number) = (state.first_file, AtomicU64::new(state.next_file));
-        Self { target, namespace, limit, first_number, next_number, complete: Mutex::default(), checkpoint }
+    pub(crate) fn new(target: Local, config: &BackupConfig, state: &State, checkpoint: Checkpoint) -> Self {
+        Self {
+            target,
+            namespace: config.namespace.clone(),
+            limit: config.file_limit,
+            prefix: config.file_prefix.clone(),
+            first_number: state.first_file,
+            next_number: AtomicU64::new(state.next_file),
+            begun: Mutex::default(),
+            complete: Mutex::default(),
+            checkpoint,
+        }
     }
 
     /// Takes over the files of an earlier run, and returns those that aren't complete.
     pub(crate) fn take_over(&self, state: &State, job: &JobContext) -> Result<Vec<BackupFile>, Error> {
+        if state.files.is_empty() {
+            return Ok(Vec::new());
+        }
         let sizes: BTreeMap<String, u64> =
             self.target.list()?.into_iter().map(|file| (file.name, file.bytes)).collect();
         let mut open = Vec::new();
@@ -90,13 +99,23 @@ impl FileSet {
         &self.checkpoint
     }
 
+    /// Returns whether all goes into one file, beside which nothing lies.
+    pub(crate) fn is_single(&self) -> bool {
+        !self.target.is_directory()
+    }
+
     /// Starts the file for indexes and UDFs.
     pub(crate) fn metadata_file(&self, version: Version) -> Result<BackupFile, Error> {
         self.create(version, |number| naming::metadata_file(&self.namespace, number))
     }
 
+    /// Starts a file for records.
     pub(crate) fn record_file(&self, writer: usize) -> Result<BackupFile, Error> {
-        self.create(Version::V31, |number| naming::record_file(writer, &self.namespace, number))
+        if let Some(file) = self.lock_begun().take() {
+            return Ok(file);
+        }
+        let prefix = self.prefix.as_ref();
+        self.create(Version::V31, |number| naming::record_file(writer, prefix, &self.namespace, number))
     }
 
     fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
@@ -112,13 +131,22 @@ impl FileSet {
         self.next_number.fetch_add(1, Relaxed)
     }
 
-    /// Gives a file its name. `advance` is what was written into it since it was settled last.
+    /// Gives a file its name. `advance` is what was written into it since it was settled last. The only one gets its
+    /// name at the very end: it may take the place of an old one, and records follow the indexes and UDFs in it.
     pub(crate) fn complete(
         &self,
         file: BackupFile,
         advance: &Advance,
         job: &JobContext,
     ) -> Result<(), Error> {
+        if self.is_single() {
+            *self.lock_begun() = Some(file);
+            return Ok(());
+        }
+        self.name(file, advance, job)
+    }
+
+    fn name(&self, file: BackupFile, advance: &Advance, job: &JobContext) -> Result<(), Error> {
         let listed = file.complete(job)?;
         self.checkpoint.completed(&listed, advance)?;
         self.lock_complete().files.push(listed);
@@ -143,7 +171,7 @@ impl FileSet {
     /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
     pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
         if self.lock_complete().files.is_empty() {
-            self.complete(self.record_file(0)?, &Advance::default(), job)?;
+            self.name(self.record_file(0)?, &Advance::default(), job)?;
         }
         Ok(())
     }
@@ -201,6 +229,10 @@ impl FileSet {
         }
     }
 
+    fn lock_begun(&self) -> MutexGuard<'_, Option<BackupFile>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_complete(&self) -> MutexGuard<'_, Complete> {
         self.complete.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -238,15 +270,12 @@ mod tests {
         let target = Local::directory(directory.path());
         std::fs::create_dir(directory.path().join("0_test_1.asb")).unwrap();
         std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
-        let plan = start(
-            &BackupConfig::new("other"),
-            &Local::directory(directory.path().join("new")),
-            SystemTime::now(),
-        )
-        .unwrap();
+        let config = BackupConfig::new("test");
+        let other = Local::directory(directory.path().join("new"));
+        let plan = start(&config, &other, SystemTime::now()).unwrap();
         let checkpoint =
             Checkpoint::new(config::Checkpoint::Off, plan.place, target.clone(), plan.state.clone());
-        let files = FileSet::new(target.clone(), "test".into(), None, &plan.state, checkpoint);
+        let files = FileSet::new(target.clone(), &config, &plan.state, checkpoint);
         let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
         assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
         assert!(target.list().unwrap().is_empty());

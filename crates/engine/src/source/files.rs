@@ -10,7 +10,7 @@ use asbackup_codec::{
     Step,
     asb::{DecodeError, Decoder, Entry, Version},
 };
-use asbackup_model::{RecordLayout, RecordView, SecondaryIndex, UdfModule};
+use asbackup_model::{PartitionId, PartitionSet, RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
 
 use crate::{
@@ -59,12 +59,14 @@ pub(crate) struct FileReader<'a> {
     counts: EntryCounts,
 }
 
-/// How many entries a file held.
+/// How many entries a file held, and of which partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct EntryCounts {
     records: u64,
     indexes: u64,
     udfs: u64,
+    /// Those of its records.
+    partitions: PartitionSet,
 }
 
 impl<'a> FileReader<'a> {
@@ -135,9 +137,11 @@ impl<'a> FileReader<'a> {
                     match value {
                         Entry::HeaderLine => {}
                         Entry::Record => {
+                            let record = self.layout.view(input);
                             self.counts.records += 1;
-                            let text = input.get(..used).filter(|_| decoder.version() != Version::V30);
-                            on_entry(FileEntry::Record { record: self.layout.view(input), text }, end)?;
+                            self.counts.partitions.insert(record.digest.partition());
+                            let text = input.get(..used).filter(|_| decoder.version() != Some(Version::V30));
+                            on_entry(FileEntry::Record { record, text }, end)?;
                         }
                         Entry::SecondaryIndex(index) => {
                             self.counts.indexes += 1;
@@ -162,13 +166,28 @@ impl<'a> FileReader<'a> {
         if self.hash.hex() != listed.hash {
             return Some(Finding::new(name, FindingKind::Hash, format!("{name} {OTHER_HASH}")));
         }
-        let EntryCounts { records, indexes, udfs } = self.counts;
+        let EntryCounts { records, indexes, udfs, partitions } = self.counts;
         let found = [("records", records), ("indexes", indexes), ("UDF modules", udfs)];
         let said = [listed.records, listed.indexes, listed.udfs];
-        let ((what, found), said) = found.into_iter().zip(said).find(|((_, found), said)| found != said)?;
-        let message = format!("{name} holds {found} {what}, but the manifest says {said}");
+        let other = found.into_iter().zip(said).find(|((_, found), said)| found != said);
+        let message = match other {
+            Some(((what, found), said)) => {
+                format!("{name} holds {found} {what}, but the manifest says {said}")
+            }
+            None => format!("{name} {}", other_partition(&partitions, &listed.partitions)?),
+        };
         Some(Finding::new(name, FindingKind::Count, message))
     }
+}
+
+/// Says in which partition the records that were found differ from those that are listed, if they do.
+fn other_partition(found: &PartitionSet, listed: &PartitionSet) -> Option<String> {
+    let partition = PartitionId::all().find(|&id| found.contains(id) != listed.contains(id))?;
+    let number = partition.number();
+    Some(match found.contains(partition) {
+        true => format!("holds records of partition {number}, but the manifest says that it doesn't"),
+        false => format!("holds no record of partition {number}, but the manifest says that it does"),
+    })
 }
 
 /// What was read at once.
@@ -268,7 +287,10 @@ fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::{manifest::ListedFile, progress::Counters};
 
     /// Gives one byte at a time.
     struct Drip<'a>(&'a [u8]);
@@ -282,6 +304,39 @@ mod tests {
             self.0 = rest;
             Ok(1)
         }
+    }
+
+    /// Reads a file of one record, of partition 564, of which the manifest says this.
+    fn compare(partitions: &str) -> Option<Finding> {
+        let text = "Version 3.1\n# namespace test\n+ n test\n+ d NBIAAAAAAAAAAAAAAAAAAAAAAAA=\n+ g 1\n+ t 0\n+ b 0\n";
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a.asb"), text).unwrap();
+        let mut hash = StoredHash::default();
+        hash.update(text.as_bytes());
+        let bytes = text.len() as u64;
+        let (name, hash) = ("a.asb".to_owned(), hash.hex());
+        let partitions = partitions.parse().unwrap();
+        let listed =
+            ListedFile { name: name.clone(), bytes, hash, records: 1, indexes: 0, udfs: 0, partitions };
+        let file = SetFile { stored: StoredFile { name, bytes }, listed: Some(listed) };
+        let job = JobContext {
+            counters: Counters::new().into(),
+            token: CancellationToken::new(),
+            limits: std::sync::Arc::default(),
+        };
+        FileReader::new(&Local::directory(directory.path()), &job).read(&file, |_, _| Ok(())).unwrap()
+    }
+
+    #[test]
+    fn records_of_other_partitions_than_listed_are_found() {
+        assert_eq!(compare("564"), None);
+        let finding = compare("").unwrap();
+        assert_eq!(finding.kind, FindingKind::Count);
+        assert!(
+            finding.message.contains("holds records of partition 564, but the manifest says that it doesn't")
+        );
+        let message = compare("1,564").unwrap().message;
+        assert!(message.contains("holds no record of partition 1, but"), "{message}");
     }
 
     #[test]

@@ -66,8 +66,25 @@ async fn backups_that_cannot_begin() {
         [
             "storage failed",
             "because: cannot create <directory>/notes.txt/below",
-            "because: Not a directory (os error 20)"
+            "because: Not a directory (os error 20)",
+            "hint: a part of the path is a file, not a directory"
         ]
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("one.asb");
+    fs::write(&path, "mine").unwrap();
+    let job = client(&from).await.backup(backup_config(), Local::file(&path));
+    assert_eq!(
+        shown(&job.wait().await.unwrap_err(), directory.path()),
+        [
+            "the file <directory>/one.asb is there already",
+            "hint: choose another name, or replace the file with --force"
+        ]
+    );
+    let error = asbackup::remove_artifacts(Local::file(&path)).wait().await.unwrap_err();
+    assert_eq!(
+        shown(&error, directory.path()),
+        ["only a directory can be emptied of backup files", "hint: name one with --directory"]
     );
 }
 

@@ -22,6 +22,7 @@ mod manifest;
 mod moments;
 mod nodes;
 mod odd;
+mod places;
 mod refusals;
 mod restore;
 mod resume;

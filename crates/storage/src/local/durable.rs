@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
-use super::{Local, Upload, part_of};
+use super::{Local, Naming, Upload, part_of};
 use crate::{Action, Error};
 
 /// A directory that no other job locks. Dropping it, or the end of the process, lets it go.
@@ -46,7 +46,9 @@ impl Local {
             return Err(failed(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
         }
         file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
-        Ok(Upload { file, part, path, bytes, stays: true })
+        let mut upload = self.start(file, part, Naming::Settled(path));
+        upload.bytes = bytes;
+        Ok(upload)
     }
 }
 
@@ -56,8 +58,11 @@ impl Upload {
     /// # Errors
     /// If it can't be synced.
     pub fn settle(&mut self) -> Result<(), Error> {
-        self.file.sync_data().map_err(Error::new(Action::Write, &self.part))?;
-        self.stays = true;
+        let synced = self.faults.step().and_then(|()| self.file.sync_data());
+        synced.map_err(Error::new(Action::Write, &self.path))?;
+        if let Naming::Later(name) = &mut self.naming {
+            self.naming = Naming::Settled(std::mem::take(name));
+        }
         Ok(())
     }
 
@@ -66,7 +71,7 @@ impl Upload {
     /// # Errors
     /// If they can't be read.
     pub fn read_back(&mut self, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
-        let failed = |error| Error::new(Action::Read, &self.part)(error);
+        let failed = |error| Error::new(Action::Read, &self.path)(error);
         self.file.rewind().map_err(failed)?;
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut left = self.bytes;

@@ -1,0 +1,197 @@
+//! The run of an inspection: what a backup holds, as far as manifest, names, headers and the entries before the first
+//! record tell it. No data file is read to its end.
+
+use std::{io::Read, sync::Arc, time::SystemTime};
+
+use asbackup_codec::{
+    Step,
+    asb::{Decoder, Version},
+};
+use asbackup_model::{IndexKind, IndexedType, RecordLayout, SecondaryIndex, UdfModule};
+use asbackup_storage::Local;
+
+use crate::{
+    Error, ErrorKind, blocking,
+    config::{ExtraFiles, ManifestRule},
+    job::{JobContext, Outcome},
+    manifest::{BackupSet, Completeness, ManifestFacts, SetFile, SetIndex, SetRules, survey},
+    naming,
+    report::{InspectReport, Inspected, InspectedFile, InspectedIndex, InspectedUdf, Span},
+    restore::source_report,
+    source::files::{FileEntry, FileReader},
+    validate::finding,
+};
+
+/// Runs an inspection to its end.
+pub(crate) async fn run(source: Local, started: SystemTime, job: JobContext) -> Outcome<InspectReport> {
+    let (from, counted) = (source.clone(), job.clone());
+    let inspected = blocking(move || inspect(&from, &counted)).await.flatten();
+    let (mut inspected, completeness, result) = match inspected {
+        Ok((inspected, completeness)) => (inspected, completeness, Ok(())),
+        Err(error) => (Inspected::default(), Completeness::Unchecked, Err(error)),
+    };
+    inspected.findings.sort_by(|a, b| a.file.cmp(&b.file));
+    let holds = if inspected.findings.is_empty() { completeness } else { Completeness::Unchecked };
+    let report = InspectReport {
+        span: Span::new(started, job.counters.elapsed()),
+        source: source_report(&source, inspected.files.len() as u64, holds),
+        inspected,
+    };
+    Outcome { report: Some(Arc::new(report)), result }
+}
+
+fn inspect(source: &Local, job: &JobContext) -> Result<(Inspected, Completeness), Error> {
+    let rules = SetRules { manifest: ManifestRule::Optional, extra: ExtraFiles::Refuse };
+    let BackupSet { files, side_files, manifest, findings, completeness, .. } = survey(source, rules)?;
+    let mut inspected = Inspected {
+        manifest: manifest.as_deref().map(ManifestFacts::of),
+        bytes: files.iter().map(|file| file.stored.bytes).sum(),
+        findings,
+        ..Inspected::default()
+    };
+    // Encrypted files show nothing to those without the key.
+    let encrypted = inspected.manifest.as_ref().is_some_and(|manifest| manifest.encryption.is_some());
+    let mut reader = FileReader::new(source, job);
+    for file in &files {
+        if job.token.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        let header = Header::read(source, &file.stored.name)?;
+        if !encrypted && may_hold_metadata(file, &header) {
+            inspected.read_metadata(&mut reader, file)?;
+        }
+        inspected.files.push(header.describe(file));
+    }
+    for side_file in side_files {
+        let indexes = side_file.set_indexes.iter();
+        inspected.indexes.extend(indexes.map(|index| of_set(&side_file.namespace, index)));
+    }
+    Ok((inspected, completeness))
+}
+
+/// Returns whether indexes or UDFs may stand before the first record of a file: older tools put them into a metadata
+/// file or into the first one.
+fn may_hold_metadata(file: &SetFile, header: &Header) -> bool {
+    match &file.listed {
+        Some(listed) => listed.indexes + listed.udfs > 0,
+        None => naming::is_metadata(&file.stored.name) || header.is_first,
+    }
+}
+
+impl Inspected {
+    /// Adds the indexes and UDFs at the beginning of a file.
+    fn read_metadata(&mut self, reader: &mut FileReader<'_>, file: &SetFile) -> Result<(), Error> {
+        let mut ended = false;
+        // What is found on the way isn't held against the manifest, since the file isn't read as a whole.
+        let unlisted = SetFile { stored: file.stored.clone(), listed: None };
+        let read = reader.read(&unlisted, |entry, _| {
+            match entry {
+                FileEntry::SecondaryIndex(index) => self.indexes.push(of_index(&index)),
+                FileEntry::UdfModule(udf) => self.udfs.push(of_udf(&udf)),
+                FileEntry::Record { .. } => {
+                    ended = true;
+                    return Err(Error::cancelled());
+                }
+            }
+            Ok(())
+        });
+        match read {
+            Err(error) if error.kind() == ErrorKind::Format => {
+                self.findings.push(finding(&file.stored.name, &error));
+                Ok(())
+            }
+            Err(_) if ended => Ok(()),
+            read => read.map(|_| ()),
+        }
+    }
+}
+
+/// The beginning of a file.
+struct Header {
+    version: Option<Version>,
+    namespace: Option<Vec<u8>>,
+    is_first: bool,
+}
+
+impl Header {
+    fn read(source: &Local, name: &str) -> Result<Self, Error> {
+        let mut bytes = Vec::new();
+        let read = source.read(name)?.take(HEADER_BYTES).read_to_end(&mut bytes);
+        read.map_err(|error| {
+            let place = Error::of(ErrorKind::Storage, format!("cannot read {name}"));
+            place.place(|place| place.file = Some(name.to_owned())).source(error).build()
+        })?;
+        let (mut decoder, mut layout, mut at) = (Decoder::new(), RecordLayout::new(), 0);
+        let mut is_first = false;
+        while bytes.get(at) == Some(&b'#') || at == 0 {
+            let Step::Done { used, .. } = decoder.decode(&bytes[at..], &mut layout) else { break };
+            is_first |= bytes[at..].starts_with(b"# first-file\n");
+            at += used;
+        }
+        let namespace = decoder.namespace().map(<[u8]>::to_vec);
+        Ok(Self { version: decoder.version(), namespace, is_first })
+    }
+
+    fn describe(&self, SetFile { stored, listed }: &SetFile) -> InspectedFile {
+        InspectedFile {
+            name: stored.name.clone(),
+            bytes: stored.bytes,
+            version: self.version.map(|version| match version {
+                Version::V30 => "3.0",
+                Version::V31 => "3.1",
+                Version::V32 => "3.2",
+            }),
+            namespace: self.namespace.as_deref().map(text),
+            records: listed.as_ref().map(|listed| listed.records),
+            indexes: listed.as_ref().map(|listed| listed.indexes),
+            udfs: listed.as_ref().map(|listed| listed.udfs),
+            partitions: listed.as_ref().map(|listed| listed.partitions.to_string()),
+        }
+    }
+}
+
+fn of_index(index: &SecondaryIndex) -> InspectedIndex {
+    InspectedIndex {
+        name: text(&index.name),
+        namespace: text(&index.namespace),
+        set: index.set.as_deref().map(text),
+        bin: index.expression.is_none().then(|| text(&index.bin)),
+        kind: match index.kind {
+            IndexKind::Default => "default",
+            IndexKind::ListElements => "list",
+            IndexKind::MapKeys => "mapkeys",
+            IndexKind::MapValues => "mapvalues",
+        },
+        indexed: Some(match index.indexed {
+            IndexedType::Numeric => "numeric",
+            IndexedType::String => "string",
+            IndexedType::Geo2dSphere => "geo2dsphere",
+            IndexedType::Blob => "blob",
+        }),
+        expression: index.expression.as_deref().map(text),
+    }
+}
+
+fn of_set(namespace: &str, index: &SetIndex) -> InspectedIndex {
+    InspectedIndex {
+        name: index.name.clone(),
+        namespace: namespace.to_owned(),
+        set: Some(index.set.clone()),
+        bin: None,
+        kind: "set",
+        indexed: None,
+        expression: None,
+    }
+}
+
+fn of_udf(udf: &UdfModule) -> InspectedUdf {
+    InspectedUdf { name: text(&udf.name), bytes: udf.content.len() as u64 }
+}
+
+/// Names are bytes; those that aren't UTF-8 are shown as far as they are.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// More than the header of any file takes.
+const HEADER_BYTES: u64 = 4096;
