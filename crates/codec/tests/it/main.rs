@@ -12,6 +12,7 @@ mod asb_rules;
 mod asb_text;
 mod asb_vectors;
 mod error_texts;
+mod key;
 mod wire_damage;
 mod wire_info;
 mod wire_properties;
