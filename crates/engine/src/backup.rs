@@ -14,12 +14,13 @@ use crate::{
     Error, blocking,
     config::{BackupConfig, EntryClass},
     job::{JobContext, Outcome},
+    key,
     manifest::{ClusterFacts, Publication, SetIndex, publish},
     naming,
     pipeline::{Queue, Tasks},
     plan::{BackupPlan, plan_backup},
     report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
-    sink::{file_set::FileSet, writer},
+    sink::{file::Wrapping, file_set::FileSet, writer},
     source::scan,
 };
 
@@ -45,14 +46,18 @@ async fn copy(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<(), Error> {
+    let key = job.or_cancelled(key::fetch(config.envelope.encryption.as_ref())).await??;
     let plan = job.or_cancelled(plan_backup(cluster, config, target)).await??;
-    let files = FileSet::new(target.clone(), config.namespace.clone(), config.file_limit, plan.first_number);
+    let wrapping = Wrapping::new(&config.envelope, key.clone(), config.writers.count())?;
+    let (namespace, limit) = (config.namespace.clone(), config.file_limit);
+    let files = FileSet::new(target.clone(), namespace, limit, wrapping, plan.first_number);
     let files = Arc::new(files);
     let published = match copy_all(cluster, config, &plan, &files, warnings, job).await {
         Ok(CopiedAll { partitions, set_indexes }) => {
             let publication = Publication {
                 target: target.clone(),
                 config: config.clone(),
+                key,
                 cluster: ClusterFacts::of(cluster),
                 started,
                 partitions,
@@ -171,7 +176,7 @@ fn write_metadata(
     let mut block = Block::default();
     udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
     indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
-    file.write(&block, job)?;
+    file.write(&mut block, job)?;
     file.counts.indexes = indexes.len() as u64;
     file.counts.udfs = udfs.len() as u64;
     files.complete(file, job)?;

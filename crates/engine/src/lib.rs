@@ -24,6 +24,7 @@ pub mod blocking;
 mod config;
 mod error;
 mod job;
+mod key;
 mod manifest;
 mod naming;
 mod pipeline;
@@ -45,9 +46,10 @@ pub use asbackup_codec::{
 };
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, ByteSize, EntryClass, ExistingFiles, ExtraFiles, IndexConflict, ManifestRule,
-    MetadataOrder, Names, NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, ValidateConfig, WriteRetry, Writes,
+    BackupConfig, BatchLimits, ByteSize, Encryption, EncryptionMode, EntryClass, Envelope, ExistingFiles,
+    ExpectedCompression, ExtraFiles, IndexConflict, KeySource, KeyText, ManifestRule, MetadataOrder, Names,
+    NamesError, OutOfRange, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry, UnknownLevel,
+    ValidateConfig, WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

@@ -8,10 +8,13 @@ use asbackup_storage::Local;
 
 use crate::{
     Error, ErrorKind, blocking,
-    config::{BackupConfig, EntryClass, ExistingFiles, RestoreConfig},
+    config::{BackupConfig, EntryClass, ExistingFiles, RestoreConfig, Zstd},
     naming,
     pipeline::{BLOCK_BYTES, CHUNK_BYTES, QUEUED_BLOCKS_PER_READER},
-    sink::cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
+    sink::{
+        cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
+        frames,
+    },
 };
 
 /// What a backup is going to do.
@@ -54,7 +57,11 @@ pub(crate) async fn plan_backup(
             .filter(|name| naming::is_data(name) || naming::is_side_file(name))
             .collect(),
     };
-    let memory_bytes = backup_memory_bytes(plan.streams.len(), config.writers.count());
+    let memory_bytes = backup_memory_bytes(plan.streams.len(), config.writers.count())
+        + config
+            .envelope
+            .compression
+            .map_or(0, |zstd| compression_memory_bytes(zstd, config.writers.count()));
     tracing::info!(
         streams = plan.streams.len(),
         writers = config.writers.count(),
@@ -155,6 +162,15 @@ fn backup_memory_bytes(streams: usize, writers: usize) -> usize {
     streams * (CHUNK_BYTES + 2 * BLOCK_BYTES)
         + QUEUED_BLOCKS_PER_READER * streams * 2 * BLOCK_BYTES
         + writers * 2 * BLOCK_BYTES
+}
+
+/// Source: ARCHITECTURE.md, "Memory".
+fn compression_memory_bytes(zstd: Zstd, writers: usize) -> usize {
+    let threads = frames::threads();
+    writers * frames::TEXT_BYTES
+        + 2 * threads * frames::TEXT_BYTES
+        + threads * (frames::TEXT_BYTES + zstd.codec_level().memory_bytes())
+        + writers.max(2 * threads) * frames::FRAME_BYTES / 2
 }
 
 /// Source: ARCHITECTURE.md, "Memory".

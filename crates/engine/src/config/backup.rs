@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use asbackup_codec::asb::Spelling;
 
-use super::{ByteSize, EntryClass, Parallelism};
+use super::{ByteSize, EntryClass, Envelope, Parallelism};
 
 /// What to back up, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub struct BackupConfig {
     pub file_limit: Option<ByteSize>,
     /// How blob-like values are spelled. Default: base64, which is text.
     pub spelling: Spelling,
+    /// What the text is wrapped in. Default: nothing.
+    pub envelope: Envelope,
     /// What happens to backup files that are there already. Default: they are refused.
     pub existing: ExistingFiles,
     /// How long a scan's socket may stay silent. Default: 10 s; the server is told.
@@ -40,6 +42,7 @@ impl BackupConfig {
             writers: Parallelism::ONE,
             file_limit: Some(ByteSize::mib(250)),
             spelling: Spelling::Base64,
+            envelope: Envelope::default(),
             existing: ExistingFiles::Refuse,
             socket_timeout: Duration::from_secs(10),
             retry: ScanRetry { max_retries: 10, first_pause: Duration::from_millis(100) },

@@ -11,7 +11,7 @@ mod side_file;
 mod survey;
 
 pub(crate) use document::{ClusterFacts, ListedFile};
-pub(crate) use hash::StoredHash;
+pub(crate) use hash::{Hashing, StoredHash};
 pub(crate) use publish::{Publication, publish};
 pub(crate) use side_file::{SetIndex, SideFile};
 pub use survey::Completeness;

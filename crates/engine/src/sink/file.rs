@@ -1,22 +1,52 @@
-//! One backup file on its way to storage.
+//! One backup file on its way to storage: text to frames, frames to ciphertext, ciphertext to hash and disk.
 
-use asbackup_codec::asb::{self, FileOrder, Version};
+use std::sync::Arc;
+
+use asbackup_codec::{
+    asb::{self, FileOrder, Version},
+    envelope::{AesCtr, AesKey, BLOCK_BYTES, Layer},
+};
 use asbackup_model::{Block, PartitionSet};
 use asbackup_storage::{Local, Upload};
+use aws_lc_rs::rand;
 
+use super::frames::{FramePool, Frames, WaitFor};
 use crate::{
-    Error,
+    Error, ErrorKind,
+    config::{ByteSize, Envelope},
     job::JobContext,
-    manifest::{ListedFile, StoredHash},
+    manifest::{Hashing, ListedFile, StoredHash},
 };
+
+/// What all files of a backup are wrapped in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wrapping {
+    frames: Option<Arc<FramePool>>,
+    key: Option<AesKey>,
+}
+
+impl Wrapping {
+    /// Prepares for that many files at once.
+    pub(crate) fn new(envelope: &Envelope, key: Option<AesKey>, files: usize) -> Result<Self, Error> {
+        let pool = envelope.compression.map(|zstd| FramePool::start(zstd.codec_level(), files));
+        Ok(Self { frames: pool.transpose()?.map(Arc::new), key })
+    }
+
+    /// Returns how the files are hashed.
+    pub(crate) fn hashing(&self) -> Hashing {
+        Hashing::of(self.key.as_ref())
+    }
+}
 
 /// A backup file that is being written. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct BackupFile {
     name: String,
-    header_bytes: u64,
-    upload: Upload,
-    hash: StoredHash,
+    frames: Option<Frames>,
+    stored: Stored,
+    text_bytes: u64,
+    /// Stored bytes that the job has counted.
+    counted_bytes: u64,
     /// Of what was written.
     pub(crate) counts: EntryCounts,
 }
@@ -36,43 +66,143 @@ impl BackupFile {
         target: &Local,
         name: String,
         (version, namespace, order): (Version, &[u8], FileOrder),
+        wrapping: &Wrapping,
     ) -> Result<Self, Error> {
-        let mut upload = target.upload(&name)?;
+        let mut file = Self {
+            frames: wrapping.frames.clone().map(Frames::new),
+            stored: Stored::begin(target.upload(&name)?, wrapping)?,
+            name,
+            text_bytes: 0,
+            counted_bytes: 0,
+            counts: EntryCounts::default(),
+        };
         let mut header = Vec::new();
         asb::encode_header(&mut header, version, namespace, order);
-        let mut hash = StoredHash::default();
-        upload.write(&header)?;
-        hash.update(&header);
-        Ok(Self { name, header_bytes: header.len() as u64, upload, hash, counts: EntryCounts::default() })
+        file.append(&mut header)?;
+        Ok(file)
     }
 
-    /// Appends a block.
-    pub(crate) fn write(&mut self, block: &Block, job: &JobContext) -> Result<(), Error> {
-        self.upload.write(&block.bytes)?;
-        self.hash.update(&block.bytes);
+    /// Appends a block, whose bytes may be others afterwards.
+    pub(crate) fn write(&mut self, block: &mut Block, job: &JobContext) -> Result<(), Error> {
+        self.append(&mut block.bytes)?;
         self.counts.records += block.records;
         self.counts.partitions |= block.partitions;
-        job.counters.bytes_stored.add(block.bytes.len() as u64);
+        self.count_stored(job);
         job.counters.add_inexact(block.inexact);
         Ok(())
     }
 
-    /// Returns how many bytes storage has of it.
-    pub(crate) fn stored_bytes(&self) -> u64 {
-        self.upload.bytes()
+    /// Hands all that was written to storage: the open frame is closed, and frames in flight are waited for. What is
+    /// stored then ends with an entry.
+    pub(crate) fn flush(&mut self, job: &JobContext) -> Result<(), Error> {
+        if let Some(frames) = &mut self.frames {
+            frames.close()?;
+        }
+        self.store_frames(WaitFor::All)?;
+        self.count_stored(job);
+        Ok(())
+    }
+
+    /// Returns whether storage has that many bytes of it, frames in flight included: it is waited for them if they may
+    /// decide.
+    pub(crate) fn reaches(&mut self, limit: ByteSize) -> Result<bool, Error> {
+        let in_flight = self.frames.as_ref().map_or(0, Frames::bytes_in_flight);
+        if in_flight > 0 && self.stored.bytes() + in_flight >= limit.0 {
+            self.store_frames(WaitFor::All)?;
+        }
+        Ok(self.stored.bytes() >= limit.0)
     }
 
     /// Makes it durable and gives it its name.
-    pub(crate) fn complete(self, job: &JobContext) -> Result<ListedFile, Error> {
-        let Self { name, header_bytes, upload, hash, counts } = self;
+    pub(crate) fn complete(mut self, job: &JobContext) -> Result<ListedFile, Error> {
+        self.flush(job)?;
+        let Self { name, stored, text_bytes, counts, .. } = self;
         let EntryCounts { records, indexes, udfs, partitions } = counts;
+        let Stored { upload, hash, .. } = stored;
         let bytes = upload.bytes();
         upload.complete()?;
         tracing::info!(file = name, bytes, records, "file complete");
-        job.counters.bytes_stored.add(header_bytes);
-        job.counters.bytes_decoded.add(bytes);
+        job.counters.bytes_decoded.add(text_bytes);
         job.counters.written.add(records);
         job.counters.files.add(1);
         Ok(ListedFile { name, bytes, hash: hash.hex(), records, indexes, udfs, partitions })
+    }
+
+    fn append(&mut self, text: &mut [u8]) -> Result<(), Error> {
+        self.text_bytes += text.len() as u64;
+        match &mut self.frames {
+            None => self.stored.append(text),
+            Some(frames) => {
+                frames.push(text)?;
+                self.store_frames(WaitFor::Excess)
+            }
+        }
+    }
+
+    fn store_frames(&mut self, wait: WaitFor) -> Result<(), Error> {
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        while let Some(mut frame) = frames.take(wait)? {
+            self.stored.append(&mut frame)?;
+        }
+        Ok(())
+    }
+
+    fn count_stored(&mut self, job: &JobContext) {
+        let bytes = self.stored.bytes();
+        job.counters.bytes_stored.add(bytes - self.counted_bytes);
+        self.counted_bytes = bytes;
+    }
+}
+
+/// What storage has of a file.
+#[derive(Debug)]
+struct Stored {
+    upload: Upload,
+    cipher: Option<AesCtr>,
+    hash: StoredHash,
+}
+
+impl Stored {
+    fn begin(mut upload: Upload, wrapping: &Wrapping) -> Result<Self, Error> {
+        let mut hash = wrapping.hashing().begin();
+        let cipher = match &wrapping.key {
+            None => None,
+            Some(key) => {
+                let (cipher, first) = new_cipher(key)?;
+                upload.write(&first)?;
+                hash.update(&first);
+                Some(cipher)
+            }
+        };
+        Ok(Self { upload, cipher, hash })
+    }
+
+    /// Encrypts bytes in place and appends them.
+    fn append(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+        if let Some(cipher) = &mut self.cipher {
+            cipher.apply(bytes);
+        }
+        self.upload.write(bytes)?;
+        self.hash.update(bytes);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.upload.bytes()
+    }
+}
+
+/// Returns a cipher whose counter begins at random, and the first block of its file.
+fn new_cipher(key: &AesKey) -> Result<(AesCtr, [u8; BLOCK_BYTES]), Error> {
+    loop {
+        let mut counter = [0; BLOCK_BYTES];
+        rand::fill(&mut counter).map_err(|_| {
+            Error::of(ErrorKind::Internal, "the system has no random numbers for encryption").build()
+        })?;
+        let (cipher, first) = AesCtr::create(key, counter);
+        // One in some thousand millions looks like another kind of file.
+        if Layer::of(&first) == Layer::Unknown {
+            return Ok((cipher, first));
+        }
     }
 }

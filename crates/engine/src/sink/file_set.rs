@@ -8,7 +8,7 @@ use std::sync::{
 use asbackup_codec::asb::{FileOrder, Version};
 use asbackup_storage::Local;
 
-use super::file::BackupFile;
+use super::file::{BackupFile, Wrapping};
 use crate::{
     Error, ErrorKind, config::ByteSize, job::JobContext, manifest::ListedFile, naming, progress::Counter,
 };
@@ -19,6 +19,7 @@ pub(crate) struct FileSet {
     target: Local,
     namespace: String,
     limit: Option<ByteSize>,
+    wrapping: Wrapping,
     first_number: u64,
     next_number: AtomicU64,
     complete: Mutex<Complete>,
@@ -32,9 +33,15 @@ struct Complete {
 }
 
 impl FileSet {
-    pub(crate) fn new(target: Local, namespace: String, limit: Option<ByteSize>, first_number: u64) -> Self {
+    pub(crate) fn new(
+        target: Local,
+        namespace: String,
+        limit: Option<ByteSize>,
+        wrapping: Wrapping,
+        first_number: u64,
+    ) -> Self {
         let next_number = AtomicU64::new(first_number);
-        Self { target, namespace, limit, first_number, next_number, complete: Mutex::default() }
+        Self { target, namespace, limit, wrapping, first_number, next_number, complete: Mutex::default() }
     }
 
     /// Starts the file for indexes and UDFs.
@@ -49,7 +56,8 @@ impl FileSet {
     fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
         let number = self.take_number();
         let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
-        BackupFile::create(&self.target, name(number), (version, self.namespace.as_bytes(), order))
+        let header = (version, self.namespace.as_bytes(), order);
+        BackupFile::create(&self.target, name(number), header, &self.wrapping)
     }
 
     /// Returns a number that no file has.
@@ -121,8 +129,8 @@ impl FileSet {
     }
 
     /// Returns whether a file has the size at which the next one is begun.
-    pub(crate) fn is_full(&self, file: &BackupFile) -> bool {
-        self.limit.is_some_and(|limit| file.stored_bytes() >= limit.0)
+    pub(crate) fn is_full(&self, file: &mut BackupFile) -> Result<bool, Error> {
+        self.limit.map_or(Ok(false), |limit| file.reaches(limit))
     }
 }
 
@@ -147,7 +155,7 @@ mod tests {
         let target = Local::directory(directory.path());
         std::fs::create_dir(directory.path().join("0_test_1.asb")).unwrap();
         std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
-        let files = FileSet::new(target.clone(), "test".into(), None, 3);
+        let files = FileSet::new(target.clone(), "test".into(), None, Wrapping::default(), 3);
         let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
         assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
         assert!(target.list().unwrap().is_empty());

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod file;
 pub(crate) mod file_set;
+pub(crate) mod frames;
 pub(crate) mod metadata;
 pub(crate) mod refusal;
 mod set_index;

@@ -22,10 +22,10 @@ pub(crate) fn run(
             Some(file) => file,
             None => files.record_file(number)?,
         };
-        file.write(&block, job)?;
+        file.write(&mut block, job)?;
         block.clear();
         spare.give(block);
-        if files.is_full(&file) {
+        if files.is_full(&mut file)? {
             files.complete(file, job)?;
         } else {
             open = Some(file);
