@@ -2,6 +2,7 @@
 
 mod backup;
 mod connection;
+mod envelope;
 mod output;
 mod restore;
 mod selection;
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 
 pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
+pub(crate) use envelope::{Cipher, Codec, Compression, Encryption};
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
 pub(crate) use selection::LeftOut;
@@ -178,6 +180,13 @@ mod tests {
             ("--log-level loud", &["--log-level", "debug, info, warn, error"]),
             ("--color blue", &["--color", "auto, always, never"]),
             ("stray", &["stray"]),
+            ("-z gzip", &["--compress", "NONE, ZSTD"]),
+            ("--compression-level high", &["--compression-level"]),
+            ("-y rot13", &["--encrypt", "NONE, AES128, AES256"]),
+            (
+                "--encryption-key-file a --encryption-key-env b",
+                &["--encryption-key-file", "--encryption-key-env"],
+            ),
         ] {
             check_refused::<Asbackup>(&format!("{BACKUP} {flags}"), words);
         }
