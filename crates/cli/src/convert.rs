@@ -19,6 +19,7 @@ mod selection;
 
 use crate::{
     args::{Backup, Connection, IndexConflict, LeftOut, Restore},
+    envelope,
     failure::Failure,
 };
 
@@ -63,6 +64,8 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.writers = config.readers;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
+    config.envelope.compression = envelope::compression(&args.compression)?;
+    config.envelope.encryption = envelope::encryption(&args.encryption)?;
     config.existing = match (args.remove_files, &args.resume.go_on) {
         (true, _) => ExistingFiles::Replace,
         (false, Some(_)) => ExistingFiles::Continue,
@@ -113,6 +116,8 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
         multiplier: args.waits.retry_multiplier,
     };
     (config.manifest, config.extra_files) = set_rules(args);
+    config.encryption = envelope::encryption(&args.encryption)?;
+    config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
 }
 
@@ -121,6 +126,8 @@ pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
     let mut config = ValidateConfig::new();
     config.readers = parallelism(files_at_once(args))?;
     (config.manifest, config.extra_files) = set_rules(args);
+    config.encryption = envelope::encryption(&args.encryption)?;
+    config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
 }
 
@@ -189,7 +196,7 @@ fn rules(args: &Restore) -> WriteRules {
 
 #[cfg(test)]
 mod tests {
-    use asbackup::ErrorKind;
+    use asbackup::{Encryption, ErrorKind, ExpectedCompression, KeySource, KeyText, Zstd};
     use clap::Parser;
 
     use super::*;
@@ -221,6 +228,22 @@ mod tests {
 
     #[test]
     fn each_backup_flag_has_its_effect() {
+        let zstd = |level| Zstd::level(level).ok();
+        check_backup(" -z zstd", |config| config.envelope.compression = zstd(3));
+        check_backup(" --compress ZSTD --compression-level 19", |config| {
+            config.envelope.compression = zstd(19);
+        });
+        check_backup(" --compress ZSTD --compression-level -1", |config| {
+            config.envelope.compression = zstd(3);
+        });
+        let file = || KeySource::File("key.pem".into());
+        check_backup(" -y aes128 --encryption-key-file key.pem", |config| {
+            config.envelope.encryption = Some(Encryption::aes128(file()));
+        });
+        check_backup(" --encrypt AES256 --encryption-key-env PATH", |config| {
+            let text = KeyText::new(std::env::var("PATH").unwrap());
+            config.envelope.encryption = Some(Encryption::aes256(KeySource::Text(text)));
+        });
         check_backup(" --parallel 8", |config| {
             config.readers = Parallelism::new(8).unwrap();
             config.writers = Parallelism::new(8).unwrap();
@@ -248,6 +271,13 @@ mod tests {
 
     #[test]
     fn each_restore_flag_has_its_effect() {
+        check_restore(" -y AES128 --encryption-key-file key.pem", |config| {
+            config.encryption = Some(Encryption::aes128(KeySource::File("key.pem".into())));
+        });
+        check_restore(" -z zstd", |config| config.expected_compression = Some(ExpectedCompression::Zstd));
+        check_restore(" --compress NONE", |config| {
+            config.expected_compression = Some(ExpectedCompression::None);
+        });
         let rename = |from: &str, to: &str| Some(Rename { from: from.to_owned(), to: to.to_owned() });
         check_restore(" --namespace a,b", |config| config.rename = rename("a", "b"));
         check_restore(" --namespace a", |config| config.rename = rename("a", "a"));
@@ -310,10 +340,31 @@ mod tests {
     }
 
     #[test]
+    fn envelopes_that_contradict_themselves_are_bad_usage() {
+        for (flags, words) in [
+            ("--compression-level 3", "--compression-level is given, but nothing is compressed"),
+            ("-z zstd --compression-level 23", "compression level is 23, but must be from 1 to 22"),
+            ("-z zstd --compression-level -2", "compression level is -2"),
+            ("-y aes128", "a cipher is given, but no encryption key"),
+            ("--encryption-key-file a", "an encryption key is given, but no cipher"),
+            ("-y NONE --encryption-key-env PATH", "an encryption key is given, but no cipher"),
+            ("-y aes128 --encryption-key-env ASBACKUP_NO_SUCH", "\"ASBACKUP_NO_SUCH\" is empty, unset"),
+        ] {
+            let line = format!("asbackup -n test -d out {flags}");
+            let args = Asbackup::try_parse_from(line.split(' ')).unwrap().backup;
+            let failure = backup(&args).unwrap_err();
+            assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
+            assert!(failure.lines().join("\n").contains(words), "{flags}: {:?}", failure.lines());
+        }
+    }
+
+    #[test]
     fn validation_asks_the_same_of_a_backup_as_a_restore() {
-        let line = "asrestore -d in --validate --require-manifest --allow-extra";
+        let line = "asrestore -d in --validate --require-manifest --allow-extra -z zstd -y aes256 --encryption-key-file k";
         let config = validate(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap();
         assert_eq!((config.manifest, config.extra_files), (ManifestRule::Required, ExtraFiles::LeaveOut));
+        assert_eq!(config.expected_compression, Some(ExpectedCompression::Zstd));
+        assert_eq!(config.encryption, Some(Encryption::aes256(KeySource::File("k".into()))));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod args;
 mod config;
 mod console;
 mod convert;
+mod envelope;
 mod exit;
 mod failure;
 mod logging;

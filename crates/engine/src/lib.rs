@@ -25,6 +25,7 @@ mod checkpoint;
 mod config;
 mod error;
 mod job;
+mod key;
 mod manifest;
 mod naming;
 mod pipeline;
@@ -47,10 +48,11 @@ pub use asbackup_codec::{
 pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, EntryClass, ExistingFiles, ExtraFiles,
-    FilterExpression, IndexConflict, Lifetime, ManifestRule, MetadataOrder, Modified, Names, NamesError,
-    NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism, PartitionList, RackId, RecordErrors,
-    Rename, RestoreConfig, ScanRetry, Scope, ScopeError, ValidateConfig, WriteRetry, Writes,
+    BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Encryption, EncryptionMode, EntryClass,
+    Envelope, ExistingFiles, ExpectedCompression, ExtraFiles, FilterExpression, IndexConflict, KeySource,
+    KeyText, Lifetime, ManifestRule, MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween,
+    NodeSelector, OutOfRange, Parallelism, PartitionList, RackId, RecordErrors, Rename, RestoreConfig,
+    ScanRetry, Scope, ScopeError, UnknownLevel, ValidateConfig, WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

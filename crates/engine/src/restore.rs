@@ -13,6 +13,7 @@ use crate::{
     Clock, Error, blocking,
     config::{MetadataOrder, RestoreConfig},
     job::{JobContext, Outcome},
+    key,
     manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
     naming,
     pipeline::{BLOCK_BYTES, Queue, Spare, Tasks},
@@ -88,9 +89,15 @@ impl Restore {
 
     /// Finds what belongs to the backup, and refuses it if that isn't whole.
     async fn survey(&self) -> Result<BackupSet, Error> {
-        let rules = SetRules { manifest: self.config.manifest, extra: self.config.extra_files };
+        let fetched = self.job.or_cancelled(key::fetch(self.config.encryption.as_ref())).await;
+        let rules = SetRules {
+            manifest: self.config.manifest,
+            extra: self.config.extra_files,
+            key: fetched??,
+            compression: self.config.expected_compression,
+        };
         let source = self.source.clone();
-        let set = blocking(move || survey(&source, rules)).await??;
+        let set = blocking(move || survey(&source, &rules)).await??;
         refuse(&set.findings)?;
         Ok(set)
     }

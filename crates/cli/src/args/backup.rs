@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, value_parser};
 
 use super::{
-    LeftOut, Resume,
+    Compression, Encryption, LeftOut, Resume,
     selection::{Records, Scope},
     value::{milliseconds, pause_milliseconds},
 };
@@ -33,6 +33,12 @@ pub(crate) struct Backup {
     /// Write blob-like values as raw bytes, not as base64
     #[arg(short = 'C', long)]
     pub(crate) compact: bool,
+
+    #[command(flatten)]
+    pub(crate) compression: Compression,
+
+    #[command(flatten)]
+    pub(crate) encryption: Encryption,
 
     #[command(flatten)]
     pub(crate) left_out: LeftOut,

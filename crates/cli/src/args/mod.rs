@@ -2,6 +2,7 @@
 
 mod backup;
 mod connection;
+mod envelope;
 mod output;
 mod restore;
 mod resume;
@@ -19,6 +20,7 @@ use crate::exit::Exit;
 
 pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
+pub(crate) use envelope::{Cipher, Codec, Compression, Encryption};
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
 pub(crate) use resume::Resume;
@@ -191,6 +193,13 @@ mod tests {
             ("--state-file-dst x --no-resume", &["--state-file-dst", "--no-resume"]),
             ("--state-dir x --no-resume", &["--state-dir", "--no-resume"]),
             ("stray", &["stray"]),
+            ("-z gzip", &["--compress", "NONE, ZSTD"]),
+            ("--compression-level high", &["--compression-level"]),
+            ("-y rot13", &["--encrypt", "NONE, AES128, AES256"]),
+            (
+                "--encryption-key-file a --encryption-key-env b",
+                &["--encryption-key-file", "--encryption-key-env"],
+            ),
         ] {
             check_refused::<Asbackup>(&format!("{BACKUP} {flags}"), words);
         }

@@ -9,6 +9,7 @@ use std::{
 use clap::{Args, ValueEnum, value_parser};
 
 use super::{
+    Codec, Encryption,
     selection::Selection,
     value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds},
 };
@@ -38,6 +39,13 @@ pub(crate) struct Restore {
     /// Leave out data files that the manifest doesn't name, rather than refuse the backup
     #[arg(long)]
     pub(crate) allow_extra: bool,
+
+    /// Refuse files that aren't compressed like this; without it, it is detected
+    #[arg(short = 'z', long, value_enum, value_name = "CODEC", ignore_case = true)]
+    pub(crate) compress: Option<Codec>,
+
+    #[command(flatten)]
+    pub(crate) encryption: Encryption,
 
     /// Files that are read at once, 1 to 1024; default: as many as there are CPUs
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::mem::discriminant;
 
+use asbackup_codec::envelope::KeyError;
 use asbackup_codec::wire::ResultCode;
-use asbackup_codec::{asb, wire};
+use asbackup_codec::{asb, envelope, wire};
 
 #[test]
 fn rules_of_the_text_format() {
@@ -84,5 +85,45 @@ fn result_codes_have_a_number_and_a_name() {
         (ResultCode(199), "199 unknown code", "unknown_code"),
     ] {
         assert_eq!((code.to_string().as_str(), code.name()), (shown, name));
+    }
+}
+
+#[test]
+fn keys() {
+    use KeyError::*;
+    let label = || "CERTIFICATE".to_owned();
+    for (error, text) in [
+        (Empty, "key is empty"),
+        (
+            NoPem,
+            "no PEM block, which begins with -----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----",
+        ),
+        (
+            UnfinishedPem { label: label() },
+            r#"PEM block "CERTIFICATE" has no line -----END CERTIFICATE-----"#,
+        ),
+        (
+            OtherPem { label: label() },
+            r#"first PEM block is "CERTIFICATE", it must be "PRIVATE KEY" or "RSA PRIVATE KEY""#,
+        ),
+        (Encrypted, "private key is encrypted with a password, it must be stored without one"),
+        (InvalidBase64, "invalid base64"),
+        (NotRsa, "private key isn't an RSA key"),
+        (MultiPrime, "RSA key has more than two primes"),
+        (Damaged { at: 7 }, "no private key in PKCS#1 or PKCS#8: damaged at byte 7 of its DER"),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn errors_of_compressed_data() {
+    use envelope::ZstdError::*;
+    let cases = [
+        (Damaged { reason: "oh" }, "the compressed data is damaged: oh"),
+        (Cut, "the compressed data ends within a frame"),
+    ];
+    for (error, text) in cases {
+        assert_eq!(error.to_string(), text);
     }
 }

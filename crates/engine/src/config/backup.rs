@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, num::NonZeroU64, path::PathBuf, time::Duration}
 use asbackup_codec::asb::Spelling;
 
 use super::{
-    BinSelection, ByteSize, EntryClass, FilterExpression, Lifetime, Modified, Names, Parallelism, RackId,
-    Scope,
+    BinSelection, ByteSize, EntryClass, Envelope, FilterExpression, Lifetime, Modified, Names, Parallelism,
+    RackId, Scope,
 };
 
 /// What to back up, and how.
@@ -43,6 +43,8 @@ pub struct BackupConfig {
     pub file_limit: Option<ByteSize>,
     /// How blob-like values are spelled. Default: base64, which is text.
     pub spelling: Spelling,
+    /// What the text is wrapped in. Default: nothing.
+    pub envelope: Envelope,
     /// What happens to backup files that are there already. Default: they are refused.
     pub existing: ExistingFiles,
     /// Whether and how often progress is saved, so that a run that is killed can be gone on with. Default: every 10 s.
@@ -79,6 +81,7 @@ impl BackupConfig {
             writers: Parallelism::ONE,
             file_limit: Some(ByteSize::mib(250)),
             spelling: Spelling::Base64,
+            envelope: Envelope::default(),
             existing: ExistingFiles::Refuse,
             checkpoint: Checkpoint::Every(Duration::from_secs(10)),
             state_name: None,

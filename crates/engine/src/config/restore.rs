@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, time::Duration};
 
 use asbackup_codec::wire::WriteRules;
 
-use super::{EntryClass, Names, Parallelism};
+use super::{Encryption, EntryClass, ExpectedCompression, Names, Parallelism};
 
 /// What to restore, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,11 @@ pub struct RestoreConfig {
     pub manifest: ManifestRule,
     /// What happens to data files that the manifest doesn't name. Default: they are refused.
     pub extra_files: ExtraFiles,
+    /// How the backup is encrypted. Default: not at all; one that is encrypted is refused then, and one that isn't is
+    /// refused if this is set, since whoever sets it relies on it.
+    pub encryption: Option<Encryption>,
+    /// How the backup must be compressed. Default: in any way, since that is detected.
+    pub expected_compression: Option<ExpectedCompression>,
 }
 
 impl RestoreConfig {
@@ -66,6 +71,8 @@ impl RestoreConfig {
             retry: WriteRetry { max_retries: 10, first_pause: Duration::from_secs(1), multiplier: 2.0 },
             manifest: ManifestRule::Optional,
             extra_files: ExtraFiles::Refuse,
+            encryption: None,
+            expected_compression: None,
         }
     }
 }
@@ -188,13 +195,23 @@ pub struct ValidateConfig {
     pub manifest: ManifestRule,
     /// What happens to data files that the manifest doesn't name. Default: they are refused.
     pub extra_files: ExtraFiles,
+    /// How the backup is encrypted. Default: not at all; see [`RestoreConfig::encryption`].
+    pub encryption: Option<Encryption>,
+    /// How the backup must be compressed. Default: in any way, since that is detected.
+    pub expected_compression: Option<ExpectedCompression>,
 }
 
 impl ValidateConfig {
     /// Returns the defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { readers: Parallelism::ONE, manifest: ManifestRule::Optional, extra_files: ExtraFiles::Refuse }
+        Self {
+            readers: Parallelism::ONE,
+            manifest: ManifestRule::Optional,
+            extra_files: ExtraFiles::Refuse,
+            encryption: None,
+            expected_compression: None,
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
 use asbackup_codec::asb::{FileOrder, Version};
 use asbackup_storage::Local;
 
-use super::{durable::gone, file::BackupFile};
+use super::{
+    durable::gone,
+    file::{BackupFile, Wrapping},
+};
 use crate::{
     Error, ErrorKind,
     checkpoint::{Advance, Checkpoint, FileState, State},
@@ -28,6 +31,7 @@ pub(crate) struct FileSet {
     target: Local,
     namespace: String,
     limit: Option<ByteSize>,
+    wrapping: Wrapping,
     first_number: u64,
     next_number: AtomicU64,
     complete: Mutex<Complete>,
@@ -47,11 +51,21 @@ impl FileSet {
         target: Local,
         namespace: String,
         limit: Option<ByteSize>,
+        wrapping: Wrapping,
         state: &State,
         checkpoint: Checkpoint,
     ) -> Self {
         let (first_number, next_number) = (state.first_file, AtomicU64::new(state.next_file));
-        Self { target, namespace, limit, first_number, next_number, complete: Mutex::default(), checkpoint }
+        Self {
+            target,
+            namespace,
+            limit,
+            wrapping,
+            first_number,
+            next_number,
+            complete: Mutex::default(),
+            checkpoint,
+        }
     }
 
     /// Takes over the files of an earlier run, and returns those that aren't complete.
@@ -63,13 +77,13 @@ impl FileSet {
             match (file.state, file.listed()) {
                 (FileState::Complete, Some(listed)) => {
                     self.check_complete(&listed, sizes.get(&listed.name).copied())?;
-                    listed.count(job);
+                    file.counts().count(job);
                     job.counters.bytes_stored.add(listed.bytes);
                     self.lock_complete().files.push(listed);
                 }
                 _ => {
-                    let (name, bytes) = (file.name.clone(), file.durable_bytes);
-                    open.push(BackupFile::reopen(&self.target, name, bytes, file.counts(), job)?);
+                    let durable = (file.name.clone(), file.durable_bytes);
+                    open.push(BackupFile::reopen(&self.target, durable, file.counts(), &self.wrapping, job)?);
                 }
             }
         }
@@ -104,7 +118,8 @@ impl FileSet {
         let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
         let name = name(number);
         self.checkpoint.opened(&name, number + 1)?;
-        BackupFile::create(&self.target, name, (version, self.namespace.as_bytes(), order))
+        let header = (version, self.namespace.as_bytes(), order);
+        BackupFile::create(&self.target, name, header, &self.wrapping)
     }
 
     /// Returns a number that no file has.
@@ -119,15 +134,20 @@ impl FileSet {
         advance: &Advance,
         job: &JobContext,
     ) -> Result<(), Error> {
-        let listed = file.complete(job)?;
-        self.checkpoint.completed(&listed, advance)?;
+        let (listed, counts) = file.complete(job)?;
+        self.checkpoint.completed(&listed, &counts, advance)?;
         self.lock_complete().files.push(listed);
         Ok(())
     }
 
     /// Makes durable what was written into a file, so that another run can go on behind it.
-    pub(crate) fn settle(&self, file: &mut BackupFile, advance: &Advance) -> Result<(), Error> {
-        let bytes = file.settle()?;
+    pub(crate) fn settle(
+        &self,
+        file: &mut BackupFile,
+        advance: &Advance,
+        job: &JobContext,
+    ) -> Result<(), Error> {
+        let bytes = file.settle(job)?;
         self.checkpoint.settled((file.name(), bytes), &file.counts, advance)
     }
 
@@ -206,8 +226,8 @@ impl FileSet {
     }
 
     /// Returns whether a file has the size at which the next one is begun.
-    pub(crate) fn is_full(&self, file: &BackupFile) -> bool {
-        self.limit.is_some_and(|limit| file.stored_bytes() >= limit.0)
+    pub(crate) fn is_full(&self, file: &mut BackupFile) -> Result<bool, Error> {
+        self.limit.map_or(Ok(false), |limit| file.reaches(limit))
     }
 }
 
@@ -230,6 +250,7 @@ mod tests {
     use crate::{
         checkpoint::start,
         config::{self, BackupConfig},
+        manifest::Hashing,
     };
 
     #[test]
@@ -240,13 +261,15 @@ mod tests {
         std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
         let plan = start(
             &BackupConfig::new("other"),
+            None,
             &Local::directory(directory.path().join("new")),
             SystemTime::now(),
         )
         .unwrap();
-        let checkpoint =
-            Checkpoint::new(config::Checkpoint::Off, plan.place, target.clone(), plan.state.clone());
-        let files = FileSet::new(target.clone(), "test".into(), None, &plan.state, checkpoint);
+        let keeper = (plan.place, target.clone(), Hashing::default());
+        let checkpoint = Checkpoint::new(config::Checkpoint::Off, keeper, plan.state.clone());
+        let wrapping = Wrapping::default();
+        let files = FileSet::new(target.clone(), "test".into(), None, wrapping, &plan.state, checkpoint);
         let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
         assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
         assert!(target.list().unwrap().is_empty());

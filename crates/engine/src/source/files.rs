@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Read},
+    mem,
     sync::{Mutex, PoisonError},
 };
 
@@ -13,10 +13,11 @@ use asbackup_codec::{
 use asbackup_model::{RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
 
+use super::open::{OpenFile, Workspace};
 use crate::{
     Error, ErrorKind,
     job::JobContext,
-    manifest::{OTHER_HASH, SetFile, StoredHash},
+    manifest::{OTHER_HASH, SetFile},
     pipeline::CHUNK_BYTES,
     report::{Finding, FindingKind},
 };
@@ -50,8 +51,7 @@ pub(crate) struct FileReader<'a> {
     job: &'a JobContext,
     buffer: Buffer,
     layout: RecordLayout,
-    /// Of the bytes of the current file, if it is listed.
-    hash: StoredHash,
+    workspace: Workspace,
     counts: EntryCounts,
 }
 
@@ -70,7 +70,7 @@ impl<'a> FileReader<'a> {
             job,
             buffer: Buffer::new(),
             layout: RecordLayout::new(),
-            hash: StoredHash::default(),
+            workspace: Workspace::default(),
             counts: EntryCounts::default(),
         }
     }
@@ -81,32 +81,34 @@ impl<'a> FileReader<'a> {
         file: &SetFile,
         on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
     ) -> Result<Option<Finding>, Error> {
-        self.hash.reset();
         self.counts = EntryCounts::default();
-        self.read_all(file, on_entry)?;
-        Ok(self.compare(file))
+        // Taken out while the file holds on to it.
+        let mut workspace = mem::take(&mut self.workspace);
+        let mut input = OpenFile::open(self.storage, &file.stored.name, &file.opening, &mut workspace)?;
+        self.read_all(&file.stored, &mut input, on_entry)?;
+        let hash = input.hash();
+        self.workspace = workspace;
+        Ok(self.compare(file, &hash))
     }
 
     fn read_all(
         &mut self,
-        SetFile { stored: file, listed }: &SetFile,
+        file: &StoredFile,
+        input: &mut OpenFile<'_>,
         mut on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut input = self.storage.read(&file.name)?;
         let mut decoder = Decoder::new();
         self.buffer.clear();
-        let mut need = 1;
+        let (mut need, mut counted) = (1, 0);
         loop {
             if self.job.token.is_cancelled() {
                 return Err(Error::cancelled());
             }
-            let filled = self.buffer.fill(&mut input, need).map_err(|error| unreadable(file, error))?;
-            self.job.counters.bytes_stored.add(filled.bytes as u64);
-            if listed.is_some() {
-                self.hash.update(self.buffer.last(filled.bytes));
-            }
+            let filled = self.buffer.fill(need, |into| input.read(into))?;
+            self.job.counters.bytes_stored.add(input.stored_bytes() - counted);
+            counted = input.stored_bytes();
             need = self.decode(file, &mut decoder, &mut on_entry)?;
-            if filled.at_end {
+            if filled == Filled::AtEnd {
                 let rest = self.buffer.bytes();
                 return decoder.finish(rest).map_err(|error| damaged(file, &error));
             }
@@ -151,9 +153,9 @@ impl<'a> FileReader<'a> {
         Ok(need)
     }
 
-    fn compare(&self, file: &SetFile) -> Option<Finding> {
+    fn compare(&self, file: &SetFile, hash: &str) -> Option<Finding> {
         let (name, listed) = (&file.stored.name, file.listed.as_ref()?);
-        if self.hash.hex() != listed.hash {
+        if hash != listed.hash {
             return Some(Finding::new(name, FindingKind::Hash, format!("{name} {OTHER_HASH}")));
         }
         let EntryCounts { records, indexes, udfs } = self.counts;
@@ -165,11 +167,11 @@ impl<'a> FileReader<'a> {
     }
 }
 
-/// What was read at once.
-#[derive(Debug, Clone, Copy)]
-struct Filled {
-    bytes: usize,
-    at_end: bool,
+/// Whether there may be more to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    Enough,
+    AtEnd,
 }
 
 /// A buffer whose unfinished tail moves to the front before more is read behind it.
@@ -193,17 +195,16 @@ impl Buffer {
         &self.space[self.start..self.end]
     }
 
-    /// Returns the last bytes that were read.
-    fn last(&self, bytes: usize) -> &[u8] {
-        &self.space[self.end - bytes..self.end]
-    }
-
     fn consume(&mut self, bytes: usize) {
         self.start += bytes;
     }
 
     /// Reads until at least `need` more bytes are there, or the input ends.
-    fn fill(&mut self, input: &mut impl Read, need: usize) -> io::Result<Filled> {
+    fn fill<E>(
+        &mut self,
+        need: usize,
+        mut read: impl FnMut(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Filled, E> {
         self.space.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         self.shrink(self.end + need);
@@ -212,17 +213,15 @@ impl Buffer {
             if self.end == self.space.len() {
                 self.grow(need - bytes);
             }
-            match input.read(&mut self.space[self.end..]) {
-                Ok(0) => return Ok(Filled { bytes, at_end: true }),
-                Ok(read) => {
+            match read(&mut self.space[self.end..])? {
+                0 => return Ok(Filled::AtEnd),
+                read => {
                     self.end += read;
                     bytes += read;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
             }
         }
-        Ok(Filled { bytes, at_end: false })
+        Ok(Filled::Enough)
     }
 
     /// Grows for a large entry, at most to twice the size: a damaged length must not take memory for bytes that
@@ -241,13 +240,6 @@ impl Buffer {
     }
 }
 
-fn unreadable(file: &StoredFile, source: io::Error) -> Error {
-    Error::of(ErrorKind::Storage, format!("cannot read {}", file.name))
-        .place(|place| place.file = Some(file.name.clone()))
-        .source(source)
-        .build()
-}
-
 fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
     let position = error.position();
     Error::of(ErrorKind::Format, format!("{} is damaged: {error}", file.name))
@@ -262,6 +254,8 @@ fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Read};
+
     use super::*;
 
     /// Gives one byte at a time.
@@ -282,28 +276,31 @@ mod tests {
     fn fill_reads_on_until_enough_is_there() {
         let mut buffer = Buffer::new();
         let mut input = Drip(b"abcdef");
-        let filled = buffer.fill(&mut input, 4).unwrap();
-        assert_eq!((filled.bytes, filled.at_end, buffer.bytes()), (4, false, &b"abcd"[..]));
+        let filled = buffer.fill(4, |into| input.read(into)).unwrap();
+        assert_eq!((filled, buffer.bytes()), (Filled::Enough, &b"abcd"[..]));
         buffer.consume(3);
-        let filled = buffer.fill(&mut input, 9).unwrap();
-        assert_eq!((filled.bytes, filled.at_end, buffer.bytes()), (2, true, &b"def"[..]));
+        let filled = buffer.fill(9, |into| input.read(into)).unwrap();
+        assert_eq!((filled, buffer.bytes()), (Filled::AtEnd, &b"def"[..]));
     }
 
     #[test]
     fn nothing_is_reserved_for_bytes_that_do_not_come() {
         let mut buffer = Buffer::new();
-        let filled = buffer.fill(&mut &b"short"[..], 100 << 20).unwrap();
-        assert_eq!((filled.bytes, filled.at_end, buffer.space.len()), (5, true, CHUNK_BYTES));
+        let mut input = &b"short"[..];
+        let filled = buffer.fill(100 << 20, |into| (&mut input).read(into)).unwrap();
+        assert_eq!((filled, buffer.space.len()), (Filled::AtEnd, CHUNK_BYTES));
+        assert_eq!(buffer.bytes(), b"short");
     }
 
     #[test]
     fn buffer_grows_for_a_large_entry_and_shrinks_behind_it() {
         let mut buffer = Buffer::new();
         let input = vec![7; 3 * CHUNK_BYTES];
-        buffer.fill(&mut input.as_slice(), 2 * CHUNK_BYTES + 1).unwrap();
+        let mut input = input.as_slice();
+        buffer.fill(2 * CHUNK_BYTES + 1, |into| input.read(into)).unwrap();
         assert_eq!(buffer.space.len(), 3 * CHUNK_BYTES);
         buffer.consume(buffer.bytes().len());
-        buffer.fill(&mut &b"x"[..], 1).unwrap();
+        buffer.fill(1, |into| (&b"x"[..]).read(into)).unwrap();
         assert_eq!(buffer.space.len(), CHUNK_BYTES);
     }
 }

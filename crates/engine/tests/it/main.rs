@@ -10,6 +10,7 @@ mod backup;
 mod blocking;
 mod dialects;
 mod differences;
+mod envelope;
 mod error_texts;
 mod faults;
 mod filters;
