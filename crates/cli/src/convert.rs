@@ -1,8 +1,10 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
+mod security;
+mod selection;
+
 use std::{
     collections::BTreeSet,
-    net::Ipv6Addr,
     num::{NonZeroU64, NonZeroUsize},
     thread,
     time::Duration,
@@ -15,20 +17,29 @@ use asbackup::{
     WriteRules, Writes,
 };
 
-mod selection;
-
 use crate::{
     args::{Backup, Connection, IndexConflict, LeftOut, Restore},
     envelope,
     failure::Failure,
+    value_source::ValueSource,
 };
 
 /// Connections to a node beside those that carry data: for information requests.
 const SPARE_CONNECTIONS: usize = 2;
 
 /// Returns how to reach the cluster with that many data connections.
-pub(crate) fn cluster(args: &Connection, data_connections: usize) -> Result<ClusterConfig, Failure> {
-    let seeds = args.host.iter().map(|text| seed(text, args.port)).collect::<Result<Vec<_>, _>>()?;
+pub(crate) async fn cluster(
+    args: &Connection,
+    values: &ValueSource,
+    data_connections: usize,
+) -> Result<ClusterConfig, Failure> {
+    let mut seeds = Vec::new();
+    for given in &args.host {
+        let text = values.text("--host", given).await?;
+        for text in text.split(',') {
+            seeds.push(seed(text, args.port)?);
+        }
+    }
     let mut config = ClusterConfig::new(seeds);
     config.addresses = if args.services_alternate { Addresses::Alternate } else { Addresses::Standard };
     config.first_timeout = args.client_timeout;
@@ -39,23 +50,18 @@ pub(crate) fn cluster(args: &Connection, data_connections: usize) -> Result<Clus
         multiplier: args.info_retry_multiplier,
     };
     config.connections_per_node = config.connections_per_node.max(data_connections + SPARE_CONNECTIONS);
+    security::secure(&mut config, &args.login, &args.tls, values).await?;
     Ok(config)
 }
 
 fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
-    let seed = Seed::parse(text, port).map_err(|error| {
-        let hint = "--host takes host, host:port or [IPv6]:port, separated by commas";
+    Seed::parse(text, port).map_err(|error| {
+        let hint = "--host takes host, host:port, host:tls-name:port or [IPv6]:port, separated by commas";
         Failure::usage(format!("{text:?} is no node"), hint).because(&error)
-    })?;
-    // The older tools take host:tls-name:port, which must not be looked up as if it were a name.
-    if seed.host.contains(':') && seed.host.parse::<Ipv6Addr>().is_err() {
-        let hint = "leave the TLS name out of --host: TLS isn't supported yet";
-        return Err(Failure::usage(format!("{text:?} is no node"), hint));
-    }
-    Ok(seed)
+    })
 }
 
-/// Returns what a backup is to do.
+/// Returns what a backup is to do, but for its encryption.
 pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     let mut config = BackupConfig::new(args.namespace.clone());
     config.left_out = left_out(&args.left_out);
@@ -65,7 +71,6 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
     config.envelope.compression = envelope::compression(&args.compression)?;
-    config.envelope.encryption = envelope::encryption(&args.encryption)?;
     config.existing = match (args.remove_files, &args.resume.go_on) {
         (true, _) => ExistingFiles::Replace,
         (false, Some(_)) => ExistingFiles::Continue,
@@ -88,7 +93,7 @@ pub(crate) fn target(args: &Backup) -> Local {
     Local::directory(&args.directory)
 }
 
-/// Returns what a restore is to do.
+/// Returns what a restore is to do, but for its encryption.
 pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
@@ -116,17 +121,15 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
         multiplier: args.waits.retry_multiplier,
     };
     (config.manifest, config.extra_files) = set_rules(args);
-    config.encryption = envelope::encryption(&args.encryption)?;
     config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
 }
 
-/// Returns what a validation is to do.
+/// Returns what a validation is to do, but for its encryption.
 pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
     let mut config = ValidateConfig::new();
     config.readers = parallelism(files_at_once(args))?;
     (config.manifest, config.extra_files) = set_rules(args);
-    config.encryption = envelope::encryption(&args.encryption)?;
     config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
 }
@@ -196,7 +199,7 @@ fn rules(args: &Restore) -> WriteRules {
 
 #[cfg(test)]
 mod tests {
-    use asbackup::{Encryption, ErrorKind, ExpectedCompression, KeySource, KeyText, Zstd};
+    use asbackup::{ErrorKind, ExpectedCompression, Zstd};
     use clap::Parser;
 
     use super::*;
@@ -235,14 +238,6 @@ mod tests {
         });
         check_backup(" --compress ZSTD --compression-level -1", |config| {
             config.envelope.compression = zstd(3);
-        });
-        let file = || KeySource::File("key.pem".into());
-        check_backup(" -y aes128 --encryption-key-file key.pem", |config| {
-            config.envelope.encryption = Some(Encryption::aes128(file()));
-        });
-        check_backup(" --encrypt AES256 --encryption-key-env PATH", |config| {
-            let text = KeyText::new(std::env::var("PATH").unwrap());
-            config.envelope.encryption = Some(Encryption::aes256(KeySource::Text(text)));
         });
         check_backup(" --parallel 8", |config| {
             config.readers = Parallelism::new(8).unwrap();
@@ -340,15 +335,11 @@ mod tests {
     }
 
     #[test]
-    fn envelopes_that_contradict_themselves_are_bad_usage() {
+    fn levels_without_compression_or_beyond_the_range_are_bad_usage() {
         for (flags, words) in [
             ("--compression-level 3", "--compression-level is given, but nothing is compressed"),
             ("-z zstd --compression-level 23", "compression level is 23, but must be from 1 to 22"),
             ("-z zstd --compression-level -2", "compression level is -2"),
-            ("-y aes128", "a cipher is given, but no encryption key"),
-            ("--encryption-key-file a", "an encryption key is given, but no cipher"),
-            ("-y NONE --encryption-key-env PATH", "an encryption key is given, but no cipher"),
-            ("-y aes128 --encryption-key-env ASBACKUP_NO_SUCH", "\"ASBACKUP_NO_SUCH\" is empty, unset"),
         ] {
             let line = format!("asbackup -n test -d out {flags}");
             let args = Asbackup::try_parse_from(line.split(' ')).unwrap().backup;
@@ -360,11 +351,10 @@ mod tests {
 
     #[test]
     fn validation_asks_the_same_of_a_backup_as_a_restore() {
-        let line = "asrestore -d in --validate --require-manifest --allow-extra -z zstd -y aes256 --encryption-key-file k";
+        let line = "asrestore -d in --validate --require-manifest --allow-extra -z zstd";
         let config = validate(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap();
         assert_eq!((config.manifest, config.extra_files), (ManifestRule::Required, ExtraFiles::LeaveOut));
         assert_eq!(config.expected_compression, Some(ExpectedCompression::Zstd));
-        assert_eq!(config.encryption, Some(Encryption::aes256(KeySource::File("k".into()))));
     }
 
     #[test]
@@ -374,14 +364,29 @@ mod tests {
         assert_eq!(source(&args("asrestore -i in")), Local::file("in"));
     }
 
+    /// Returns the arguments of a backup with these flags.
+    fn args(flags: &str) -> Asbackup {
+        Asbackup::try_parse_from(format!("asbackup -n test -d out {flags}").split_whitespace()).unwrap()
+    }
+
+    fn cluster(args: &Asbackup, streams: usize) -> Result<ClusterConfig, Failure> {
+        let values = ValueSource::new(&args.secret_agent)?;
+        cluster_of(&args.connection, &values, streams)
+    }
+
+    fn cluster_of(args: &Connection, values: &ValueSource, streams: usize) -> Result<ClusterConfig, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(super::cluster(args, values, streams))
+    }
+
     #[test]
     fn seeds_take_the_port_that_they_lack() {
-        let args = |line: &str| Asbackup::try_parse_from(line.split(' ')).unwrap().connection;
-        let config = cluster(&args("asbackup -n test -d out -h a,b:1,[::1]:2 -p 7"), 8).unwrap();
+        let config = cluster(&args("-h a,b:1,[::1]:2,c:name:3 -p 7"), 8).unwrap();
         let seeds: Vec<_> = config.seeds.iter().map(|seed| (seed.host.as_str(), seed.port)).collect();
-        assert_eq!(seeds, [("a", 7), ("b", 1), ("::1", 2)]);
-        for wrong in ["a,,b", "a:0", "a:tls-name:3000"] {
-            let failure = cluster(&args(&format!("asbackup -n test -d out -h {wrong}")), 1).unwrap_err();
+        assert_eq!(seeds, [("a", 7), ("b", 1), ("::1", 2), ("c", 3)]);
+        assert_eq!(config.seeds[3].tls_name.as_deref(), Some("name"));
+        for wrong in ["a,,b", "a:0", "a:tls-name"] {
+            let failure = cluster(&args(&format!("-h {wrong}")), 1).unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Config, "{wrong}");
             assert!(failure.lines().last().unwrap().contains("--host"), "{wrong}");
         }
@@ -391,12 +396,11 @@ mod tests {
     fn info_flags_have_their_effect_on_both_tools() {
         let flags =
             "--info-timeout 7 --info-max-retries 8 --info-retry-interval 9 --info-retry-multiplier 1.5";
-        let line = format!("asbackup -n test -d out {flags}");
-        let backup = Asbackup::try_parse_from(line.split(' ')).unwrap().connection;
-        let line = format!("asrestore -d in {flags}");
-        let restore = Asrestore::try_parse_from(line.split(' ')).unwrap().connection;
-        for args in [backup, restore] {
-            let config = cluster(&args, 1).unwrap();
+        let restore = Asrestore::try_parse_from(format!("asrestore -d in {flags}").split(' ')).unwrap();
+        let backup = args(flags);
+        let values = ValueSource::new(&backup.secret_agent).unwrap();
+        for connection in [backup.connection, restore.connection] {
+            let config = cluster_of(&connection, &values, 1).unwrap();
             assert_eq!(config.info_timeout, Duration::from_millis(7));
             let first_pause = Duration::from_millis(9);
             assert_eq!(config.info_retry, InfoRetry { max_retries: 8, first_pause, multiplier: 1.5 });
@@ -404,8 +408,17 @@ mod tests {
     }
 
     #[test]
+    fn login_and_idle_timeout_reach_the_cluster() {
+        let config = cluster(&args("--client-login-timeout 7 --client-idle-timeout 0"), 1).unwrap();
+        assert_eq!((config.login_timeout, config.idle_timeout), (Duration::from_millis(7), Duration::ZERO));
+        let config = cluster(&args(""), 1).unwrap();
+        assert_eq!(config.idle_timeout, Duration::from_secs(50));
+        assert!(config.auth.is_none() && config.tls.is_none());
+    }
+
+    #[test]
     fn every_stream_may_have_a_connection() {
-        let args = Asbackup::try_parse_from("asbackup -n test -d out".split(' ')).unwrap().connection;
+        let args = args("");
         for streams in [1, 1024] {
             assert!(cluster(&args, streams).unwrap().connections_per_node > streams);
         }

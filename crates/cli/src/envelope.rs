@@ -7,6 +7,7 @@ use asbackup::{ExpectedCompression, KeySource, KeyText, Zstd};
 use crate::{
     args::{Cipher, Codec, Compression, Encryption},
     failure::Failure,
+    value_source::ValueSource,
 };
 
 /// Returns how a backup is compressed.
@@ -32,13 +33,16 @@ pub(crate) fn expected_compression(codec: Option<Codec>) -> Option<ExpectedCompr
 }
 
 /// Returns how a backup is encrypted.
-pub(crate) fn encryption(args: &Encryption) -> Result<Option<asbackup::Encryption>, Failure> {
+pub(crate) async fn encryption(
+    args: &Encryption,
+    values: &ValueSource,
+) -> Result<Option<asbackup::Encryption>, Failure> {
     let cipher = match args.encrypt {
         Cipher::None => None,
         Cipher::Aes128 => Some(asbackup::Encryption::aes128 as fn(KeySource) -> asbackup::Encryption),
         Cipher::Aes256 => Some(asbackup::Encryption::aes256 as fn(KeySource) -> asbackup::Encryption),
     };
-    match (cipher, key(args)?) {
+    match (cipher, key(args, values).await?) {
         (None, None) => Ok(None),
         (Some(cipher), Some(key)) => Ok(Some(cipher(key))),
         (None, Some(_)) => Err(Failure::usage(
@@ -47,14 +51,18 @@ pub(crate) fn encryption(args: &Encryption) -> Result<Option<asbackup::Encryptio
         )),
         (Some(_), None) => Err(Failure::usage(
             "a cipher is given, but no encryption key",
-            "name one with --encryption-key-file or --encryption-key-env",
+            "name one with --encryption-key-file, --encryption-key-env or --encryption-key-secret",
         )),
     }
 }
 
-fn key(args: &Encryption) -> Result<Option<KeySource>, Failure> {
+async fn key(args: &Encryption, values: &ValueSource) -> Result<Option<KeySource>, Failure> {
     if let Some(path) = &args.encryption_key_file {
         return Ok(Some(KeySource::File(path.clone())));
+    }
+    if let Some(given) = &args.encryption_key_secret {
+        let secret = values.named("--encryption-key-secret", given).await?;
+        return Ok(Some(KeySource::Text(KeyText::new(secret))));
     }
     let Some(name) = &args.encryption_key_env else { return Ok(None) };
     // The value itself is in no message.
@@ -63,4 +71,53 @@ fn key(args: &Encryption) -> Result<Option<KeySource>, Failure> {
         Failure::usage(message, "--encryption-key-env names the variable that holds the key")
     })?;
     Ok(Some(KeySource::Text(KeyText::new(text))))
+}
+
+#[cfg(test)]
+mod tests {
+    use asbackup::ErrorKind;
+    use clap::Parser;
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::args::Asbackup;
+
+    fn converted(flags: &str) -> Result<Option<asbackup::Encryption>, Failure> {
+        let line = format!("asbackup -n test -d out {flags}");
+        let args = Asbackup::try_parse_from(line.split(' ')).unwrap();
+        let values = ValueSource::new(&args.secret_agent).unwrap();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(encryption(&args.backup.encryption, &values))
+    }
+
+    #[test]
+    fn cipher_and_key_go_together() {
+        let file = KeySource::File("key.pem".into());
+        let expected = asbackup::Encryption::aes128(file);
+        assert_eq!(converted("-y aes128 --encryption-key-file key.pem").unwrap(), Some(expected));
+        let text = KeySource::Text(KeyText::new(env::var("PATH").unwrap()));
+        let expected = asbackup::Encryption::aes256(text);
+        assert_eq!(converted("--encrypt AES256 --encryption-key-env PATH").unwrap(), Some(expected));
+        assert_eq!(converted("-y NONE").unwrap(), None);
+    }
+
+    #[test]
+    fn contradictions_and_keys_that_cannot_be_had_are_bad_usage() {
+        for (flags, words) in [
+            ("-y aes128", "a cipher is given, but no encryption key"),
+            ("--encryption-key-file a", "an encryption key is given, but no cipher"),
+            ("-y NONE --encryption-key-env PATH", "an encryption key is given, but no cipher"),
+            ("-y aes128 --encryption-key-env ASBACKUP_NO_SUCH", "\"ASBACKUP_NO_SUCH\" is empty, unset"),
+            (
+                "-y aes128 --encryption-key-secret key.pem",
+                "--encryption-key-secret can't be used: it names no",
+            ),
+            ("-y aes128 --encryption-key-secret secrets:r", "write it as secrets:RESOURCE:KEY"),
+            ("-y aes128 --encryption-key-secret secrets:r:k", "no secret agent is known"),
+        ] {
+            let failure = converted(flags).unwrap_err();
+            assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
+            assert!(failure.lines().join("\n").contains(words), "{flags}: {:?}", failure.lines());
+        }
+    }
 }

@@ -40,6 +40,17 @@ impl Failure {
     pub(crate) fn connect(error: &ClusterError) -> Self {
         let mut failure = Self::new(ErrorKind::Connect, "cannot connect to the cluster").because(error);
         failure.place.node = error.node().map(str::to_owned);
+        match error.reason() {
+            "tls" => failure.hint = Some("check --tls-cafile, --tls-name and --tls-protocols"),
+            "unknown_user"
+            | "bad_password"
+            | "bad_credential"
+            | "not_authenticated"
+            | "security_not_supported" => {
+                failure.hint = Some("check --user, --password and --auth");
+            }
+            _ => {}
+        }
         failure
     }
 

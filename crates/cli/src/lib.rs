@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod signal;
 mod time;
+mod value_source;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -2,32 +2,34 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
-use asbackup::{Client, Cluster, ClusterConfig, ErrorKind, Job};
+use asbackup::{Client, Cluster, ErrorKind, Job};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, interval_at},
 };
 
 use crate::{
-    args::{Asbackup, Asrestore, Output},
+    args::{Asbackup, Asrestore, Connection, Encryption, Output, SecretAgent},
     console::Console,
-    convert,
+    convert, envelope,
     exit::{Exit, Ignored},
     failure::Failure,
     logging,
     progress::{Meter, Reading},
     report::{self, Command, Ended, Known, Summary},
     signal::{Signal, Signals},
+    value_source::ValueSource,
 };
 
 /// Runs `asbackup`.
 pub(crate) fn backup(args: Asbackup) -> Exit {
-    let Asbackup { connection, backup, output } = &args;
+    let Asbackup { connection, secret_agent, backup, output } = &args;
     let known = Known::new(Command::Backup, backup.namespace.clone(), &backup.directory);
     let parallel = usize::from(backup.parallel);
     command(&known, output, parallel, async |session| {
-        let config = convert::backup(backup)?;
-        let cluster = session.connect(convert::cluster(connection, parallel)?).await?;
+        let mut config = convert::backup(backup)?;
+        config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
+        let cluster = session.connect(connection, secret_agent, parallel).await?;
         session.wait(Client::new(cluster).backup(config, convert::target(backup))).await
     })
 }
@@ -38,25 +40,27 @@ pub(crate) fn restore(args: Asrestore) -> Exit {
 }
 
 fn write(args: &Asrestore) -> Exit {
-    let Asrestore { connection, restore, output } = args;
+    let Asrestore { connection, secret_agent, restore, output } = args;
     let names = restore.namespace.as_ref().map_or_else(String::new, ToString::to_string);
     let mut known = Known::new(Command::Restore, names, restore.input.path());
     if restore.rules.fail_if_ignored {
         known.ignored = Ignored::Fail;
     }
     command(&known, output, convert::files_at_once(restore), async |session| {
-        let config = convert::restore(restore)?;
+        let mut config = convert::restore(restore)?;
+        config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         let batches = restore.max_async_batches.get();
-        let cluster = session.connect(convert::cluster(connection, batches)?).await?;
+        let cluster = session.connect(connection, secret_agent, batches).await?;
         session.wait(Client::new(cluster).restore(config, convert::source(restore))).await
     })
 }
 
 fn validate(args: &Asrestore) -> Exit {
-    let Asrestore { restore, output, .. } = args;
+    let Asrestore { secret_agent, restore, output, .. } = args;
     let known = Known::new(Command::Validate, String::new(), restore.input.path());
     command(&known, output, convert::files_at_once(restore), async |session| {
-        let config = convert::validate(restore)?;
+        let mut config = convert::validate(restore)?;
+        config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         session.wait(asbackup::validate(config, convert::source(restore))).await
     })
 }
@@ -124,14 +128,38 @@ impl<'a> Session<'a> {
         Ok(Self { output, console, signals, signal: None })
     }
 
-    async fn connect(&mut self, config: ClusterConfig) -> Result<Cluster, Failure> {
+    /// Connects with that many data connections, unless a signal comes first.
+    async fn connect(
+        &mut self,
+        connection: &Connection,
+        secret_agent: &SecretAgent,
+        data_connections: usize,
+    ) -> Result<Cluster, Failure> {
+        self.before_job(async {
+            let values = ValueSource::new(secret_agent)?;
+            let config = convert::cluster(connection, &values, data_connections).await?;
+            Cluster::connect(config).await.map_err(|error| Failure::connect(&error))
+        })
+        .await
+    }
+
+    /// Returns how the files are encrypted, unless a signal comes first: the key may be a secret.
+    async fn encryption(
+        &mut self,
+        args: &Encryption,
+        secret_agent: &SecretAgent,
+    ) -> Result<Option<asbackup::Encryption>, Failure> {
+        self.before_job(async { envelope::encryption(args, &ValueSource::new(secret_agent)?).await }).await
+    }
+
+    async fn before_job<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::select! {
             biased;
             signal = self.signals.next() => {
                 self.signal = Some(signal);
                 Err(Failure::cancelled("ended before the job began"))
             }
-            cluster = Cluster::connect(config) => cluster.map_err(|error| Failure::connect(&error)),
+            done = work => done,
         }
     }
 

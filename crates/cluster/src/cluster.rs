@@ -46,11 +46,13 @@ impl Cluster {
     /// Connects to the first seed that answers, and to all nodes that it knows.
     ///
     /// # Errors
-    /// If no seed answers, or not soon enough, or a server is older than 4.9.
+    /// If [`ClusterConfig::check`] says so; if no seed answers, or not soon enough, or a server is older than 4.9, isn't
+    /// trusted, or refuses the login.
     ///
     /// # Cancel safety
     /// May be dropped at any time.
     pub async fn connect(config: ClusterConfig) -> Result<Self, Error> {
+        config.check()?;
         let longest = config.first_timeout;
         timeout(longest, Self::connect_at_leisure(Arc::new(config))).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Connect, format!("the cluster isn't known within {longest:?}")))

@@ -1,9 +1,10 @@
 //! Where a cluster is and how patient to be with it.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use crate::{Error, ErrorKind};
+use crate::{Auth, Error, ErrorKind, Tls};
 
 /// An address at which a cluster may be found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -12,10 +13,18 @@ pub struct Seed {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Name in the certificate of whoever listens there; none: [`ClusterConfig::tls_name`].
+    pub tls_name: Option<String>,
 }
 
 impl Seed {
-    /// Returns the seed that `host`, `host:port` or `[IPv6 address]:port` names.
+    /// Returns the seed of a name or an address without brackets.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, tls_name: None }
+    }
+
+    /// Returns the seed that `host`, `host:port`, `host:tls-name:port`, or one of these with `[IPv6 address]` for the
+    /// host names.
     ///
     /// # Errors
     /// If the host is empty, or the port isn't a number from 1 to 65535.
@@ -23,13 +32,17 @@ impl Seed {
         let wrong = |what| Error::new(ErrorKind::Input, format!("{what} in address {text:?}"));
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => rest.split_once(']').ok_or_else(|| wrong("no closing bracket"))?,
-            // An IPv6 address without brackets has more than one colon and no port.
-            None if text.matches(':').count() > 1 => (text, ""),
+            None if text.parse::<Ipv6Addr>().is_ok() => (text, ""),
             None => text.split_at(text.find(':').unwrap_or(text.len())),
         };
         if host.is_empty() {
             return Err(wrong("no host"));
         }
+        let (tls_name, port) = match port.strip_prefix(':').and_then(|rest| rest.split_once(':')) {
+            Some(("", _)) => return Err(wrong("no TLS name between two colons")),
+            Some((name, _)) => (Some(name.to_owned()), &port[name.len() + 1..]),
+            None => (None, port),
+        };
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => default_port,
             Some(number) => {
@@ -37,7 +50,7 @@ impl Seed {
             }
             None => return Err(wrong("no colon behind the bracket")),
         };
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { host: host.to_owned(), port, tls_name })
     }
 }
 
@@ -58,6 +71,14 @@ pub struct ClusterConfig {
     pub seeds: Vec<Seed>,
     /// Which of their addresses the nodes are asked for. Default: the standard ones.
     pub addresses: Addresses,
+    /// Whether and how connections are encrypted. Default: they aren't.
+    pub tls: Option<Tls>,
+    /// Name in the certificates of nodes that have none of their own; none: the host by which one is reached.
+    pub tls_name: Option<String>,
+    /// Who the client is. Default: nobody, for clusters without security.
+    pub auth: Option<Auth>,
+    /// Longest wait for the answer to a login. Default: 10 s, since a server may have to ask somebody else.
+    pub login_timeout: Duration,
     /// Longest time until the cluster is known at the beginning. Default: 30 s.
     pub first_timeout: Duration,
     /// Longest wait for a connection, and for a free place among those of a node. Default: 5 s.
@@ -68,7 +89,7 @@ pub struct ClusterConfig {
     pub info_retry: InfoRetry,
     /// Most connections to one node at a time, 1 at least. Default: 256, of the 15,000 that a server takes.
     pub connections_per_node: usize,
-    /// For how long an unused connection is kept. Default: 50 s, below the 60 s after which older servers close it.
+    /// For how long an unused connection is kept; zero: until the server closes it. Default: 50 s, below the 60 s after which older servers close it.
     pub idle_timeout: Duration,
     /// How often the nodes are asked in the background whether anything has changed. Nodes that answer later than this
     /// after the first one aren't waited for when the others are asked. Default: 1 s, as other clients do.
@@ -102,6 +123,10 @@ impl ClusterConfig {
         Self {
             seeds: seeds.into_iter().collect(),
             addresses: Addresses::Standard,
+            tls: None,
+            tls_name: None,
+            auth: None,
+            login_timeout: Duration::from_secs(10),
             first_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             info_timeout: Duration::from_secs(10),
@@ -110,6 +135,14 @@ impl ClusterConfig {
             idle_timeout: Duration::from_secs(50),
             refresh_interval: Duration::from_secs(1),
         }
+    }
+
+    /// Checks what doesn't go together. [`Cluster::connect`](crate::Cluster::connect) does so too.
+    ///
+    /// # Errors
+    /// Of the kind `Input`: a password that would be sent in the clear, or a login by certificate without one.
+    pub fn check(&self) -> Result<(), Error> {
+        self.auth.as_ref().map_or(Ok(()), |auth| auth.check(self.tls.as_ref()))
     }
 }
 
@@ -128,12 +161,20 @@ mod tests {
         ] {
             let seed = Seed::parse(text, 3000).unwrap();
             assert_eq!((seed.host.as_str(), seed.port, seed.to_string().as_str()), (host, port, shown));
+            assert_eq!(seed.tls_name, None);
+        }
+        for (text, host) in [("db:name:4333", "db"), ("[::1]:name:4333", "::1")] {
+            let seed = Seed::parse(text, 3000).unwrap();
+            assert_eq!((seed.host.as_str(), seed.tls_name.as_deref(), seed.port), (host, Some("name"), 4333));
         }
     }
 
     #[test]
     fn broken_seeds_are_refused() {
-        for text in ["", ":3000", "[]:3000", "[::1", "[::1]x", "db:", "db:0", "db:65536", "db:port"] {
+        for text in [
+            "", ":3000", "[]:3000", "[::1", "[::1]x", "db:", "db:0", "db:65536", "db:port", "host::1",
+            "db:name:", "db:a:b:1",
+        ] {
             assert_eq!(Seed::parse(text, 3000).unwrap_err().kind(), ErrorKind::Input, "{text}");
         }
     }

@@ -1,23 +1,37 @@
 //! One socket, with a deadline on every wait.
 
+use std::fmt;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use asbackup_codec::wire::{FRAME_BYTES, FrameHeader, FrameKind, info};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use asbackup_codec::wire::{FRAME_BYTES, FrameHeader, FrameKind, SecurityMessage, info};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::{Error, ErrorKind, Seed};
+use secrecy::zeroize::Zeroizing;
+
+use crate::{ClusterConfig, Error, ErrorKind, Seed};
 
 /// A connection to a node.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    /// When the session is over that it was authenticated with.
+    end: Option<Instant>,
 }
 
+/// A socket, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + fmt::Debug + Send + Sync + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + fmt::Debug + Send + Sync + Unpin> Stream for S {}
+
 impl Connection {
-    pub(crate) async fn open(address: &Seed, longest: Duration) -> Result<Self, Error> {
+    /// Opens a connection, encrypted if the configuration says so.
+    pub(crate) async fn open(address: &Seed, config: &ClusterConfig) -> Result<Self, Error> {
+        let longest = config.connect_timeout;
         let failed = |what: &str| Error::new(ErrorKind::Connect, format!("{what} {address}"));
         let opened = timeout(longest, TcpStream::connect((address.host.as_str(), address.port))).await;
         let stream = opened
@@ -25,22 +39,55 @@ impl Connection {
             .map_err(|error| failed("no connection to").with_source(error))?;
         // Requests are small and waited for; bundling them would only delay them.
         stream.set_nodelay(true).map_err(|error| failed("no connection to").with_source(error))?;
-        Ok(Self { stream })
+        let stream: Box<dyn Stream> = match &config.tls {
+            None => Box::new(stream),
+            Some(tls) => {
+                let name = address.tls_name.as_ref().or(config.tls_name.as_ref()).unwrap_or(&address.host);
+                let encrypted = timeout(longest, tls.connect(name, stream)).await;
+                Box::new(encrypted.map_err(|_| failed(&format!("no TLS within {longest:?} with")))??)
+            }
+        };
+        Ok(Self { stream, end: None })
     }
 
-    /// Returns whether the other end has neither closed the connection nor sent what nobody asked for.
-    pub(crate) fn is_quiet(&self) -> bool {
-        let read = self.stream.try_read(&mut [0]);
-        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    /// Sets when the session is over that it was authenticated with.
+    pub(crate) fn set_end(&mut self, end: Option<Instant>) {
+        self.end = end;
+    }
+
+    /// Returns whether it may be used again: its session goes on, and the other end has neither closed it nor sent what
+    /// nobody asked for.
+    pub(crate) fn is_usable(&mut self, now: Instant) -> bool {
+        if self.end.is_some_and(|end| now >= end) {
+            return false;
+        }
+        // With TLS bytes may have come that aren't data; only reading tells.
+        let mut byte = [0];
+        let mut context = Context::from_waker(Waker::noop());
+        let read = Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte));
+        matches!(read, Poll::Pending)
+    }
+
+    /// Sends a login or an authentication and returns the body of the answer.
+    pub(crate) async fn security(
+        &mut self,
+        message: &SecurityMessage<'_>,
+        longest: Duration,
+    ) -> Result<Vec<u8>, Error> {
+        let mut request = Zeroizing::new(Vec::new());
+        message.encode(&mut request);
+        let exchange = async {
+            write(&mut self.stream, &request).await?;
+            self.body(FrameKind::Security).await
+        };
+        timeout(longest, exchange).await.unwrap_or_else(|_| Err(timed_out("no answer to the login", longest)))
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8], longest: Duration) -> Result<(), Error> {
         let longest = bounded(longest);
-        match timeout(longest, self.stream.write_all(bytes)).await {
-            Err(_) => Err(timed_out("the request could not be sent", longest)),
-            Ok(Err(error)) => Err(broken(error)),
-            Ok(Ok(())) => Ok(()),
-        }
+        timeout(longest, write(&mut self.stream, bytes))
+            .await
+            .unwrap_or_else(|_| Err(timed_out("the request could not be sent", longest)))
     }
 
     /// Reads once, as much as is there and has room, and returns how much that was; never 0.
@@ -69,8 +116,8 @@ impl Connection {
         let mut request = Vec::new();
         info::encode_request(&mut request, commands);
         let exchange = async {
-            self.stream.write_all(&request).await.map_err(broken)?;
-            self.info_body().await
+            write(&mut self.stream, &request).await?;
+            self.body(FrameKind::Info).await
         };
         let body =
             timeout(longest, exchange).await.unwrap_or_else(|_| Err(timed_out("no reply", longest)))?;
@@ -87,12 +134,13 @@ impl Connection {
         Ok(replies)
     }
 
-    async fn info_body(&mut self) -> Result<Vec<u8>, Error> {
+    /// Reads a frame of this kind and returns its body.
+    async fn body(&mut self, kind: FrameKind) -> Result<Vec<u8>, Error> {
         let mut head = [0; FRAME_BYTES];
         self.stream.read_exact(&mut head).await.map_err(broken)?;
         let header = FrameHeader::decode(head)
             .map_err(|error| Error::new(ErrorKind::Damaged, "damaged info reply").with_source(error))?;
-        if header.kind != FrameKind::Info {
+        if header.kind != kind {
             return Err(Error::new(ErrorKind::Damaged, "info reply of another type"));
         }
         // Grows as bytes come, whatever the length says.
@@ -104,6 +152,12 @@ impl Connection {
         }
         Ok(body)
     }
+}
+
+/// Writes all of it; TLS holds back what hasn't been flushed.
+async fn write(stream: &mut Box<dyn Stream>, bytes: &[u8]) -> Result<(), Error> {
+    stream.write_all(bytes).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)
 }
 
 /// Users say zero for "no limit"; but a server that died without a word must be noticed one day.

@@ -14,7 +14,7 @@ use crate::topology::View;
 use crate::{ClusterConfig, Error, ErrorKind, Seed};
 
 /// Asks one seed after another until one answers.
-pub(crate) async fn ask_seeds(config: &ClusterConfig) -> Result<Statement, Error> {
+pub(crate) async fn ask_seeds(config: &Arc<ClusterConfig>) -> Result<Statement, Error> {
     let mut last = Error::new(ErrorKind::Input, "no address to connect to");
     for seed in &config.seeds {
         match ask_address(config, seed, None).await {

@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Input,
     /// The server is too old.
     Version,
+    /// Client and server don't trust each other, or speak no common version of TLS.
+    Tls,
 }
 
 impl Error {
@@ -84,6 +86,7 @@ impl Error {
             ErrorKind::NoOwner => "no_owner",
             ErrorKind::Input => "input",
             ErrorKind::Version => "version",
+            ErrorKind::Tls => "tls",
         }
     }
 
@@ -103,7 +106,11 @@ impl Error {
             | ErrorKind::Damaged
             | ErrorKind::NoOwner => true,
             ErrorKind::Server(code) => crate::class(code) == crate::ResultClass::Transient,
-            ErrorKind::Namespace | ErrorKind::Info | ErrorKind::Input | ErrorKind::Version => false,
+            ErrorKind::Namespace
+            | ErrorKind::Info
+            | ErrorKind::Input
+            | ErrorKind::Version
+            | ErrorKind::Tls => false,
         }
     }
 }

@@ -4,11 +4,13 @@
 //! behind the last record after a failure; [`Node::write_batch`] makes one attempt to write rows and says for each what
 //! became of it, since only its caller knows what else there is to send. Every wait for the network has a deadline.
 
+mod auth;
 mod batch;
 mod class;
 mod cluster;
 mod config;
 mod connection;
+mod connector;
 mod discovery;
 mod error;
 #[cfg(feature = "fuzz")]
@@ -22,8 +24,10 @@ mod replicas;
 mod replies;
 mod retry;
 mod statement;
+mod tls;
 mod topology;
 
+pub use auth::Auth;
 pub use batch::{Batch, RowResult, WriteDeadlines};
 pub use class::{ResultClass, class};
 pub use cluster::Cluster;
@@ -34,4 +38,5 @@ pub use node::Node;
 pub use query::{Query, QueryProgress, QuerySpec};
 pub use replicas::{Racks, Readers};
 pub use replies::{Build, ServerIndex};
+pub use tls::{Identity, Tls, TlsConfig, TlsVersions};
 pub use topology::PartitionMap;

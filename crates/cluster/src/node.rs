@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asbackup_codec::wire::info;
+use tokio::time::Instant;
 
 use crate::connection::Connection;
+use crate::connector::Connector;
 use crate::pool::{Pool, Pooled};
 use crate::{ClusterConfig, Error, ErrorKind, Seed};
 
@@ -18,9 +20,8 @@ pub struct Node {
 #[derive(Debug)]
 struct Inner {
     name: String,
-    address: Seed,
+    connector: Arc<Connector>,
     shown_address: String,
-    connect_timeout: Duration,
     info_timeout: Duration,
     pool: Arc<Pool>,
     /// Asked over and over whether anything has changed, also when the pool has no free place.
@@ -39,17 +40,16 @@ impl Node {
     /// Returns a node that was asked over `watch` so far.
     pub(crate) fn new(
         name: String,
-        address: Seed,
+        connector: Arc<Connector>,
         watch: Option<Connection>,
         config: &ClusterConfig,
     ) -> Self {
         let inner = Inner {
             name,
-            shown_address: address.to_string(),
-            connect_timeout: config.connect_timeout,
+            shown_address: connector.address.to_string(),
             info_timeout: config.info_timeout,
-            pool: Pool::new(address.clone(), config),
-            address,
+            pool: Pool::new(Arc::clone(&connector), config),
+            connector,
             watch: Mutex::new(watch),
         };
         Self { inner: Arc::new(inner) }
@@ -70,7 +70,7 @@ impl Node {
     /// Returns the address at which it is reached, taken apart.
     #[must_use]
     pub fn seed(&self) -> &Seed {
-        &self.inner.address
+        &self.inner.connector.address
     }
 
     pub(crate) async fn connection(&self) -> Result<Pooled, Error> {
@@ -92,10 +92,11 @@ impl Node {
         commands: &[C],
     ) -> Result<(Vec<Vec<u8>>, Watch), Error> {
         let kept = self.inner.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (mut connection, watch) = match kept.filter(Connection::is_quiet) {
+        let usable = kept.and_then(|mut kept| kept.is_usable(Instant::now()).then_some(kept));
+        let (mut connection, watch) = match usable {
             Some(connection) => (connection, Watch::Continued),
             None => {
-                let opened = Connection::open(&self.inner.address, self.inner.connect_timeout).await;
+                let opened = self.inner.connector.connection().await;
                 (opened.map_err(|error| error.at(self.name()))?, Watch::Begun)
             }
         };

@@ -7,12 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::connection::Connection;
-use crate::{ClusterConfig, Error, ErrorKind, Seed};
+use crate::connector::Connector;
+use crate::{ClusterConfig, Error, ErrorKind};
 
 /// The connections to one node, in use and idle.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    address: Seed,
+    connector: Arc<Connector>,
     connect_timeout: Duration,
     idle_timeout: Duration,
     places: Arc<Semaphore>,
@@ -28,9 +29,9 @@ pub(crate) struct Pooled {
 }
 
 impl Pool {
-    pub(crate) fn new(address: Seed, config: &ClusterConfig) -> Arc<Self> {
+    pub(crate) fn new(connector: Arc<Connector>, config: &ClusterConfig) -> Arc<Self> {
         Arc::new(Self {
-            address,
+            connector,
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
             places: Arc::new(Semaphore::new(config.connections_per_node.max(1))),
@@ -47,7 +48,7 @@ impl Pool {
         };
         let connection = match self.idle_connection(Instant::now()) {
             Some(connection) => connection,
-            None => Connection::open(&self.address, self.connect_timeout).await?,
+            None => self.connector.connection().await?,
         };
         Ok(Pooled { connection, pool: Arc::clone(self), _place: place })
     }
@@ -55,9 +56,11 @@ impl Pool {
     /// Takes the connection that was used last; those that are too old or broken are closed.
     fn idle_connection(&self, now: Instant) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(_, since)| now.duration_since(*since) < self.idle_timeout);
-        while let Some((connection, _)) = idle.pop() {
-            if connection.is_quiet() {
+        let is_fresh =
+            |since: Instant| self.idle_timeout.is_zero() || now.duration_since(since) < self.idle_timeout;
+        idle.retain(|(_, since)| is_fresh(*since));
+        while let Some((mut connection, _)) = idle.pop() {
+            if connection.is_usable(now) {
                 return Some(connection);
             }
         }

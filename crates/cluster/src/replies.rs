@@ -70,10 +70,15 @@ pub(crate) fn peers(reply: &[u8]) -> Result<Vec<Peer>, Error> {
             Some(tail) => (format!("{addresses}]"), tail),
             None => (addresses.to_owned(), tail),
         };
-        let name = head.split(',').next().unwrap_or_default().to_owned();
+        let (name, tls_name) = head.split_once(',').ok_or_else(broken)?;
+        let tls_name = (!tls_name.is_empty()).then_some(tls_name);
         let addresses = addresses.split(',').filter(|address| !address.is_empty());
-        let addresses = addresses.map(|address| Seed::parse(address, port)).collect::<Result<_, _>>()?;
-        peers.push(Peer { name, addresses });
+        let seed = |address| {
+            let seed = Seed::parse(address, port)?;
+            Ok(Seed { tls_name: tls_name.map(str::to_owned), ..seed })
+        };
+        let addresses = addresses.map(seed).collect::<Result<_, Error>>()?;
+        peers.push(Peer { name: name.to_owned(), addresses });
         rest = tail.strip_prefix(',').unwrap_or(tail);
     }
     if rest.is_empty() { Ok(peers) } else { Err(broken()) }

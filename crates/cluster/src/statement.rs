@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use asbackup_codec::wire::info;
+use asbackup_codec::wire::{ResultCode, info};
 
 use crate::cluster::Question;
-use crate::connection::Connection;
+use crate::connector::Connector;
 use crate::node::Watch;
 use crate::replies::{self, Build, Masters, Peer};
 use crate::{Addresses, ClusterConfig, Error, ErrorKind, Node, Seed};
@@ -24,17 +24,23 @@ pub(crate) struct Statement {
 
 /// Asks who is at an address; with a `name` it must be that node.
 pub(crate) async fn ask_address(
-    config: &ClusterConfig,
+    config: &Arc<ClusterConfig>,
     address: &Seed,
     name: Option<&str>,
 ) -> Result<Statement, Error> {
-    let mut connection = Connection::open(address, config.connect_timeout).await?;
+    let connector = Connector::new(address.clone(), config);
+    let mut connection = connector.connection().await?;
     let replies = connection.info(&commands(config), config.info_timeout).await?;
+    if let Some(code @ ResultCode::NOT_AUTHENTICATED) =
+        replies.first().and_then(|reply| info::check(reply).err()).and_then(|refusal| refusal.code)
+    {
+        return Err(Error::new(ErrorKind::Server(code), "the server asks for a login"));
+    }
     let found = replies.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
     if found.is_empty() || name.is_some_and(|name| name != found) {
         return Err(Error::new(ErrorKind::Connect, format!("node {found:?} is at {address}")));
     }
-    parse(Node::new(found, address.clone(), Some(connection), config), &replies)
+    parse(Node::new(found, connector, Some(connection), config), &replies)
 }
 
 /// Asks a node that is known. With [`Question::Changes`] it isn't asked for what hasn't changed since `before`.
@@ -67,9 +73,11 @@ const WATCHED: [&str; 3] = ["node", "peers-generation", "partition-generation"];
 
 /// Begins with what is watched. The generations come first, so that a change while the node answers is seen next time.
 fn commands(config: &ClusterConfig) -> [&'static str; 7] {
-    let peers = match config.addresses {
-        Addresses::Standard => "peers-clear-std",
-        Addresses::Alternate => "peers-clear-alt",
+    let peers = match (config.addresses, &config.tls) {
+        (Addresses::Standard, None) => "peers-clear-std",
+        (Addresses::Alternate, None) => "peers-clear-alt",
+        (Addresses::Standard, Some(_)) => "peers-tls-std",
+        (Addresses::Alternate, Some(_)) => "peers-tls-alt",
     };
     let [node, peers_generation, partition_generation] = WATCHED;
     [node, peers_generation, partition_generation, "build", "cluster-name", peers, "replicas:max=1"]

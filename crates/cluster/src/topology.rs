@@ -128,10 +128,14 @@ impl PartitionMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connector::Connector;
     use crate::{ClusterConfig, Seed};
 
     fn node(name: &str) -> Node {
-        Node::new(name.into(), Seed { host: "h".into(), port: 1 }, None, &ClusterConfig::new([]))
+        {
+            let config = Arc::new(ClusterConfig::new([]));
+            Node::new(name.into(), Connector::new(Seed::new("h", 1), &config), None, &config)
+        }
     }
 
     /// Returns a claim to the first `count` partitions.

@@ -33,6 +33,7 @@ mod plan;
 mod progress;
 mod report;
 mod restore;
+mod secret;
 mod sink;
 mod source;
 mod transcode;
@@ -40,7 +41,10 @@ mod validate;
 
 use std::time::SystemTime;
 
-pub use asbackup_cluster::{Addresses, Cluster, ClusterConfig, Error as ClusterError, InfoRetry, Seed};
+pub use asbackup_cluster::{
+    Addresses, Auth, Cluster, ClusterConfig, Error as ClusterError, Identity, InfoRetry, Seed, Tls,
+    TlsConfig, TlsVersions,
+};
 pub use asbackup_codec::{
     asb::Spelling,
     wire::{ExistsRule, GenerationRule, WriteRules},
@@ -48,11 +52,12 @@ pub use asbackup_codec::{
 pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
-    BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Encryption, EncryptionMode, EntryClass,
-    Envelope, ExistingFiles, ExpectedCompression, ExtraFiles, FilterExpression, IndexConflict, KeySource,
-    KeyText, Lifetime, ManifestRule, MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween,
-    NodeSelector, OutOfRange, Parallelism, PartitionList, RackId, RecordErrors, Rename, RestoreConfig,
-    ScanRetry, Scope, ScopeError, UnknownLevel, ValidateConfig, WriteRetry, Writes, Zstd,
+    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Encryption,
+    EncryptionMode, EntryClass, Envelope, ExistingFiles, ExpectedCompression, ExtraFiles, FilterExpression,
+    IndexConflict, KeySource, KeyText, Lifetime, ManifestRule, MetadataOrder, Modified, Names, NamesError,
+    NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism, PartitionList, RackId, RecordErrors,
+    Rename, RestoreConfig, ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding, SecretName,
+    SecretNameError, UnknownLevel, ValidateConfig, WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
@@ -62,6 +67,7 @@ pub use report::{
     BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
     RestoreReport, Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
 };
+pub use secret::{SecretError, SecretErrorCause};
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.
 #[derive(Debug, Clone)]

@@ -1,34 +1,56 @@
 //! One connection: reads frames, hands them to what answers them, and lets faults happen.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asbackup_codec::Step;
 use asbackup_codec::wire::{
-    FRAME_BYTES, FrameHeader, FrameKind, Message, ResultCode, begin_frame, end_frame,
+    FRAME_BYTES, FrameHeader, FrameKind, Message, ResultCode, SecurityMessage, begin_frame, end_frame,
 };
 use asbackup_model::PartitionId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::fault::{Command, FaultAction, Faults};
 use crate::info::{self, Session};
 use crate::message::{self, Request};
 use crate::node::Node;
+use crate::security::Client;
+
+/// A socket, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + std::fmt::Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + std::fmt::Debug + Send + Unpin> Stream for S {}
+
+/// Takes a client, with TLS if the server has it.
+pub(crate) async fn accept(stream: TcpStream, node: &Node) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let Some((config, _)) = &node.shared.tls else {
+        return serve(Box::new(stream), Client::Unknown, node).await;
+    };
+    let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
+    let client = match stream.get_ref().1.peer_certificates() {
+        Some(_) => Client::Certified,
+        None => Client::Unknown,
+    };
+    serve(Box::new(stream), client, node).await
+}
 
 /// Answers one client until it hangs up, sends what no client sends, or a fault ends the connection.
-pub(crate) async fn serve(mut stream: TcpStream, node: &Node) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn serve(mut stream: Box<dyn Stream>, mut client: Client, node: &Node) -> io::Result<()> {
     let mut input = Vec::new();
     let mut session = Session::default();
     while let Some(frame) = read_frame(&mut stream, &mut input).await? {
         let body = &input[FRAME_BYTES..FRAME_BYTES + frame.body_bytes as usize];
         let faults = &node.shared.faults;
         let mut replies = Replies { stream: &mut stream, faults, limit: None, timeout: None };
+        let refused = (!node.shared.security.allows(client)).then_some(ResultCode::NOT_AUTHENTICATED);
         match frame.kind {
-            FrameKind::Info => answer_info(node, &mut session, body, &mut replies).await?,
-            FrameKind::Security => answer_security(node, &mut replies).await?,
-            FrameKind::Message => answer_message(node, body, &mut replies).await?,
+            FrameKind::Info => answer_info(node, &mut session, body, refused, &mut replies).await?,
+            FrameKind::Security => answer_security(node, body, &mut client, &mut replies).await?,
+            FrameKind::Message => answer_message(node, body, refused, &mut replies).await?,
             FrameKind::Compressed => return Err(io::Error::other("compressed requests aren't supported")),
         }
         input.drain(..FRAME_BYTES + frame.body_bytes as usize);
@@ -37,7 +59,7 @@ pub(crate) async fn serve(mut stream: TcpStream, node: &Node) -> io::Result<()> 
 }
 
 /// Reads until `input` begins with a whole frame. Nothing means that the client has hung up between two frames.
-async fn read_frame(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<Option<FrameHeader>> {
+async fn read_frame(stream: &mut Box<dyn Stream>, input: &mut Vec<u8>) -> io::Result<Option<FrameHeader>> {
     loop {
         let mut wanted = READ_BYTES;
         if let Some(head) = input.first_chunk() {
@@ -58,7 +80,7 @@ async fn read_frame(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<O
 /// The way back to the client.
 #[derive(Debug)]
 pub(crate) struct Replies<'a> {
-    stream: &'a mut TcpStream,
+    stream: &'a mut Box<dyn Stream>,
     faults: &'a Faults,
     /// How far a fault lets the answer come.
     limit: Option<Limit>,
@@ -89,7 +111,8 @@ impl Replies<'_> {
             self.stream.write_all(out).await?;
         }
         out.clear();
-        Ok(())
+        // TLS holds back what hasn't been flushed.
+        self.stream.flush().await
     }
 
     async fn send_within(&mut self, limit: Limit, out: &[u8]) -> io::Result<()> {
@@ -97,8 +120,12 @@ impl Replies<'_> {
         let (allowed, rest) = out.split_at(out.len().min(left));
         self.stream.write_all(allowed).await?;
         self.limit = match limit {
-            Limit::Cut(_) if !rest.is_empty() => return Err(cut()),
+            Limit::Cut(_) if !rest.is_empty() => {
+                self.stream.flush().await?;
+                return Err(cut());
+            }
             Limit::Hold(_) if !rest.is_empty() => {
+                self.stream.flush().await?;
                 self.faults.hold().await;
                 self.stream.write_all(rest).await?;
                 None
@@ -143,37 +170,51 @@ async fn answer_info(
     node: &Node,
     session: &mut Session,
     body: &[u8],
+    refused: Option<ResultCode>,
     replies: &mut Replies<'_>,
 ) -> io::Result<()> {
     let injected = Injected::meet(node, Command::Info, replies).await?;
     let mut out = Vec::new();
     let start = begin_frame(&mut out, FrameKind::Info);
-    match injected.error {
-        Some(code) => info::refuse(body, code, &mut out),
+    match injected
+        .error
+        .map(|code| (code, "injected fault"))
+        .or(refused.map(|code| (code, "not authenticated")))
+    {
+        Some((code, text)) => info::refuse(body, code, text, &mut out),
         None => info::answer(node, session, body, &mut out),
     }
     end_frame(&mut out, start);
     replies.send(&mut out).await
 }
 
-/// Answers as a server without security does. Source: docs/format/wire.md, "Security".
-async fn answer_security(node: &Node, replies: &mut Replies<'_>) -> io::Result<()> {
+async fn answer_security(
+    node: &Node,
+    body: &[u8],
+    client: &mut Client,
+    replies: &mut Replies<'_>,
+) -> io::Result<()> {
     let injected = Injected::meet(node, Command::Security, replies).await?;
     let mut out = Vec::new();
-    let start = begin_frame(&mut out, FrameKind::Security);
-    let mut header = [0; 16];
-    header[1] = injected.error.unwrap_or(ResultCode::SECURITY_NOT_SUPPORTED).0;
-    out.extend_from_slice(&header);
-    end_frame(&mut out, start);
+    match injected.error {
+        Some(code) => SecurityMessage { result: code.0, ..SecurityMessage::default() }.encode(&mut out),
+        None => node.shared.security.answer(body, client, &mut out),
+    }
     replies.send(&mut out).await
 }
 
-async fn answer_message(node: &Node, body: &[u8], replies: &mut Replies<'_>) -> io::Result<()> {
+async fn answer_message(
+    node: &Node,
+    body: &[u8],
+    refused: Option<ResultCode>,
+    replies: &mut Replies<'_>,
+) -> io::Result<()> {
     let Step::Done { value: message, .. } = Message::decode(body) else {
         return Err(io::Error::other("a request that is no message"));
     };
     let request = Request::new(&message);
-    let injected = Injected::meet(node, request.command(), replies).await?;
+    let mut injected = Injected::meet(node, request.command(), replies).await?;
+    injected.error = injected.error.or(refused);
     message::answer(node, &request, &injected, replies).await
 }
 

@@ -14,6 +14,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod certificates;
 mod clock;
 mod connection;
 mod fault;
@@ -26,6 +27,7 @@ mod node;
 mod particle;
 mod query;
 mod sample;
+mod security;
 mod server;
 mod store;
 mod stored;
@@ -33,6 +35,7 @@ mod topology;
 mod transact;
 mod write;
 
+pub use certificates::{Certificates, Clients, Signed};
 pub use fault::{Command, Fault, FaultAction, Faults};
 pub use namespace::{Expiry, NamespaceConfig};
 pub use sample::SampleRecords;

@@ -92,7 +92,7 @@ async fn accept(listener: TcpListener, node: Node, mut stopping: oneshot::Receiv
                 Ok((stream, client)) => {
                     let node = node.clone();
                     connections.spawn(async move {
-                        if let Err(error) = connection::serve(stream, &node).await {
+                        if let Err(error) = connection::accept(stream, &node).await {
                             tracing::debug!(%client, %error, "connection ended");
                         }
                     });

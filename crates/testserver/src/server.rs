@@ -8,12 +8,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use asbackup_model::PartitionId;
+use rustls::ServerConfig;
 use tokio::net::TcpSocket;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fault::Faults;
 use crate::namespace::NamespaceConfig;
 use crate::node::{Node, Socket, reserve};
+use crate::security::{Kept, Security, User};
 use crate::store::Store;
 use crate::topology::{Availability, Member, Topology};
 
@@ -46,6 +48,9 @@ pub enum Advertised {
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) faults: Faults,
+    pub(crate) security: Security,
+    /// What the nodes show to their clients, and the name in their certificates; none without TLS.
+    pub(crate) tls: Option<(Arc<ServerConfig>, String)>,
     pub(crate) topology: Topology,
     pub(crate) cluster_name: String,
     pub(crate) build: String,
@@ -66,6 +71,9 @@ pub struct TestServerBuilder {
     build: String,
     frame_bytes: usize,
     threads: usize,
+    users: Vec<User>,
+    session_ttl_s: u32,
+    tls: Option<(Arc<ServerConfig>, String)>,
 }
 
 impl TestServer {
@@ -83,6 +91,9 @@ impl TestServer {
             build: "8.1.1.2".to_owned(),
             frame_bytes: 1024 * 1024,
             threads: 2,
+            users: Vec::new(),
+            session_ttl_s: 86_400,
+            tls: None,
         }
     }
 
@@ -183,6 +194,17 @@ impl TestServer {
         &self.shared.faults
     }
 
+    /// Returns how often clients have logged in.
+    #[must_use]
+    pub fn logins(&self) -> u64 {
+        self.shared.security.logins()
+    }
+
+    /// Forgets all sessions, so that clients have to log in again for further connections.
+    pub fn end_sessions(&self) {
+        self.shared.security.end_sessions();
+    }
+
     /// Moves the server's clock ahead, so that records expire.
     pub fn advance_clock(&self, by: Duration) {
         self.shared.store.clock.advance(by);
@@ -280,6 +302,34 @@ impl TestServerBuilder {
         self
     }
 
+    /// Adds a user whose password the server keeps. With users each client has to log in. Default: none.
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.users.push(User { name: name.to_owned(), password: password.to_owned(), kept: Kept::Here });
+        self
+    }
+
+    /// Adds a user whose password somebody else keeps, so that the server needs the password itself.
+    #[must_use]
+    pub fn external_user(mut self, name: &str, password: &str) -> Self {
+        self.users.push(User { name: name.to_owned(), password: password.to_owned(), kept: Kept::Elsewhere });
+        self
+    }
+
+    /// For how many seconds clients are told that a session is good. Default: a day.
+    #[must_use]
+    pub fn session_ttl_s(mut self, seconds: u32) -> Self {
+        self.session_ttl_s = seconds;
+        self
+    }
+
+    /// Makes the nodes take encrypted connections only. They tell each other's clients this name for their certificates.
+    #[must_use]
+    pub fn tls(mut self, config: Arc<ServerConfig>, name: &str) -> Self {
+        self.tls = Some((config, name.to_owned()));
+        self
+    }
+
     /// Starts the server. It listens when this returns.
     ///
     /// # Errors
@@ -298,6 +348,8 @@ impl TestServerBuilder {
         let shared = Arc::new(Shared {
             store: Arc::new(Store::new(self.namespaces)),
             faults: Faults::default(),
+            security: Security::new(self.users, self.session_ttl_s),
+            tls: self.tls,
             topology: Topology::new(members, self.copies.min(self.nodes)),
             cluster_name: self.cluster_name,
             build: self.build,

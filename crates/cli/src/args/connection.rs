@@ -5,12 +5,13 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 
 use super::value::{milliseconds, multiplier, pause_milliseconds};
+use super::{Login, TlsFlags};
 
 /// How to reach the cluster.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// Nodes to begin with, as host[:port] or [IPv6]:port; separated by commas, or given again
+    /// Nodes to begin with, as host[:port], host:tls-name:port or [IPv6]:port; separated by commas, or given again
     #[arg(short = 'h', long, value_name = "SEEDS", value_delimiter = ',', default_value = "127.0.0.1")]
     pub(crate) host: Vec<String>,
 
@@ -41,4 +42,9 @@ pub(crate) struct Connection {
     /// Growth of the pauses between info commands, 1 to 100; they end at 10 s
     #[arg(long, value_name = "FACTOR", value_parser = multiplier, default_value = "1")]
     pub(crate) info_retry_multiplier: f64,
+    #[command(flatten)]
+    pub(crate) login: Login,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsFlags,
 }

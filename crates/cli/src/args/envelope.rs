@@ -30,6 +30,10 @@ pub(crate) struct Encryption {
     /// Environment variable that holds such a key: PEM, base64 of PEM, or base64 of DER
     #[arg(long, value_name = "NAME", conflicts_with = "encryption_key_file")]
     pub(crate) encryption_key_env: Option<String>,
+
+    /// Secret that is such a key: secrets:RESOURCE:KEY
+    #[arg(long, value_name = "SECRET", conflicts_with_all = ["encryption_key_file", "encryption_key_env"])]
+    pub(crate) encryption_key_secret: Option<String>,
 }
 
 /// How files are compressed.

@@ -6,6 +6,8 @@ mod envelope;
 mod output;
 mod restore;
 mod resume;
+mod secret_agent;
+mod security;
 mod selection;
 mod value;
 
@@ -24,6 +26,8 @@ pub(crate) use envelope::{Cipher, Codec, Compression, Encryption};
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use restore::{IndexConflict, Restore};
 pub(crate) use resume::Resume;
+pub(crate) use secret_agent::{AgentConnection, SecretAgent};
+pub(crate) use security::{AuthMode, Login, TlsFlags};
 pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
 
 /// Backs up a namespace of an Aerospike cluster into files.
@@ -32,6 +36,8 @@ pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
 pub(crate) struct Asbackup {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) secret_agent: SecretAgent,
     #[command(flatten)]
     pub(crate) backup: Backup,
     #[command(flatten)]
@@ -44,6 +50,8 @@ pub(crate) struct Asbackup {
 pub(crate) struct Asrestore {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) secret_agent: SecretAgent,
     #[command(flatten)]
     pub(crate) restore: Restore,
     #[command(flatten)]
@@ -199,6 +207,14 @@ mod tests {
             (
                 "--encryption-key-file a --encryption-key-env b",
                 &["--encryption-key-file", "--encryption-key-env"],
+            ),
+            (
+                "--encryption-key-file a --encryption-key-secret b",
+                &["--encryption-key-file", "--encryption-key-secret"],
+            ),
+            (
+                "--encryption-key-env a --encryption-key-secret b",
+                &["--encryption-key-env", "--encryption-key-secret"],
             ),
         ] {
             check_refused::<Asbackup>(&format!("{BACKUP} {flags}"), words);

@@ -4,7 +4,9 @@ use std::{fs, path::Path};
 
 use asbackup_codec::wire::ResultCode;
 use asbackup_model::{IndexKind, IndexedType, SecondaryIndex, UdfModule};
-use asbackup_testserver::{Advertised, Command, Fault, FaultAction, SampleRecords, TestServer};
+use asbackup_testserver::{
+    Advertised, Command, Fault, FaultAction, SampleRecords, TestServer, TestServerBuilder,
+};
 use serde_json::json;
 
 use crate::tool::{Ran, asbackup, asrestore, run, without_times};
@@ -14,7 +16,12 @@ pub(crate) const RECORDS: u64 = 1000;
 /// Returns a server whose namespace `test` holds records, an index and a UDF module, and whose namespace `copy` is
 /// empty.
 pub(crate) fn server() -> TestServer {
-    let server = TestServer::builder().namespace("test").namespace("copy").start().expect("it starts");
+    fill(TestServer::builder())
+}
+
+/// Starts a server with the namespaces of [`server`] and what is in them.
+pub(crate) fn fill(builder: TestServerBuilder) -> TestServer {
+    let server = builder.namespace("test").namespace("copy").start().expect("it starts");
     server.store().load("test", SampleRecords { count: RECORDS, record_bytes: 200 });
     server.store().add_index(index("test", b"number"));
     server.store().add_udf(UdfModule { name: b"count.lua".to_vec(), content: b"-- counts".to_vec() });

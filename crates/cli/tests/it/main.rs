@@ -4,6 +4,7 @@ mod config;
 mod jobs;
 mod options;
 mod resume_backup;
+mod security;
 mod selection;
 mod signals;
 mod tool;

@@ -74,7 +74,8 @@ fn damaged_replicas_are_refused() {
 
 #[test]
 fn peers_have_names_and_addresses() {
-    let seed = |host: &str, port| Seed { host: host.into(), port };
+    let seed = |host: &str, port| Seed::new(host, port);
+    let named = |host, port| Seed { tls_name: Some("tls".into()), ..seed(host, port) };
     let peer = |name: &str, addresses| Peer { name: name.into(), addresses };
     for (reply, expected) in [
         ("0,3000,[]", vec![]),
@@ -82,7 +83,7 @@ fn peers_have_names_and_addresses() {
         (
             "2,4000,[[A,tls,[10.0.0.1,[::1]:3100,h:3200]],[B,,[[fe80::1]]],[C,,[]]]",
             vec![
-                peer("A", vec![seed("10.0.0.1", 4000), seed("::1", 3100), seed("h", 3200)]),
+                peer("A", vec![named("10.0.0.1", 4000), named("::1", 3100), named("h", 3200)]),
                 peer("B", vec![seed("fe80::1", 4000)]),
                 peer("C", vec![]),
             ],

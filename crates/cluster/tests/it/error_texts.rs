@@ -36,7 +36,7 @@ async fn clusters_that_cannot_be_reached() {
     let error = Cluster::connect(ClusterConfig::new([])).await.unwrap_err();
     assert_eq!(error.to_string(), "no address to connect to");
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let seed = Seed { host: closed.ip().to_string(), port: closed.port() };
+    let seed = Seed::new(closed.ip().to_string(), closed.port());
     let error = Cluster::connect(ClusterConfig::new([seed])).await.unwrap_err();
     assert_eq!(error.to_string(), format!("no connection to {closed} (node {closed})"));
     let cause = error.source().unwrap().to_string();

@@ -7,5 +7,6 @@ mod metadata;
 mod nodes;
 mod queries;
 mod scripted;
+mod security;
 mod singles;
 mod support;

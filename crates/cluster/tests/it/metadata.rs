@@ -41,7 +41,7 @@ async fn info_commands_are_sent_again_as_often_as_asked() {
     let server = server(10);
     let address = server.address();
     for (failures, max_retries, ends_well) in [(0, 0, true), (1, 0, false), (3, 3, true), (4, 3, false)] {
-        let mut config = ClusterConfig::new([Seed { host: address.ip().to_string(), port: address.port() }]);
+        let mut config = ClusterConfig::new([Seed::new(address.ip().to_string(), address.port())]);
         config.refresh_interval = Duration::from_secs(3600);
         config.info_retry = InfoRetry { max_retries, first_pause: Duration::ZERO, multiplier: 2.0 };
         let cluster = Cluster::connect(config).await.unwrap();
@@ -97,8 +97,7 @@ async fn a_cluster_knows_its_nodes() {
 async fn the_next_seed_is_tried() {
     let server = server(0);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let seeds = [closed, server.address()]
-        .map(|address| Seed { host: address.ip().to_string(), port: address.port() });
+    let seeds = [closed, server.address()].map(|address| Seed::new(address.ip().to_string(), address.port()));
     assert!(Cluster::connect(ClusterConfig::new(seeds.clone())).await.is_ok());
     let error = Cluster::connect(ClusterConfig::new(seeds[..1].to_vec())).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Connect, true));

@@ -17,7 +17,7 @@ fn three(advertised: Advertised) -> TestServer {
 
 fn seed(server: &TestServer, node: usize) -> Seed {
     let address = server.node_address(node);
-    Seed { host: address.ip().to_string(), port: address.port() }
+    Seed::new(address.ip().to_string(), address.port())
 }
 
 /// Returns a configuration that looks for changes all the time.

@@ -43,7 +43,7 @@ impl Nodes {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
-        (listener, Seed { host: address.ip().to_string(), port: address.port() })
+        (listener, Seed::new(address.ip().to_string(), address.port()))
     }
 
     fn start(&mut self, listener: TcpListener, script: Arc<Mutex<Script>>) {

@@ -17,7 +17,7 @@ pub(crate) fn server(records: u64) -> TestServer {
 
 pub(crate) async fn connect(server: &TestServer) -> Cluster {
     let address = server.address();
-    let seed = Seed { host: address.ip().to_string(), port: address.port() };
+    let seed = Seed::new(address.ip().to_string(), address.port());
     let mut config = ClusterConfig::new([seed]);
     config.connections_per_node = 2;
     // What these tests ask must not mix with what is asked in the background.

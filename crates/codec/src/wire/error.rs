@@ -71,4 +71,7 @@ pub enum Rule {
     /// The first row of a batch can't repeat the one before.
     #[error("first row of a batch repeats the row before")]
     BatchRepeat,
+    /// A login, an authentication or the answer to one is in one frame.
+    #[error("security message ends within its header or a field")]
+    SecurityTruncated,
 }

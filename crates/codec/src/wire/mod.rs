@@ -6,6 +6,7 @@
 //! in docs/format/wire.md.
 
 mod answer;
+mod auth;
 mod batch;
 mod error;
 mod expression;
@@ -19,6 +20,7 @@ mod value;
 mod write;
 
 pub use answer::{Answer, decode_answer, encode_record_answer};
+pub use auth::{AUTHENTICATE, LOGIN, SecurityMessage, credential};
 pub use batch::{
     BatchAnswer, BatchRow, BatchRows, ROW_BYTES, RowAnswer, begin_batch, decode_batch_answer, encode_row,
     encode_row_alone, encode_row_of_bins, end_batch, patch_row, row_digest,

@@ -67,9 +67,10 @@ fn rules_of_the_wire() {
         (Partition(4096), "partition 4096, over the limit of 4095"),
         (BatchTruncated, "batch ends within a row"),
         (BatchRepeat, "first row of a batch repeats the row before"),
+        (SecurityTruncated, "security message ends within its header or a field"),
     ];
     let rules: HashSet<_> = cases.iter().map(|(rule, _)| discriminant(rule)).collect();
-    assert_eq!(rules.len(), 12, "one case for each rule");
+    assert_eq!(rules.len(), 13, "one case for each rule");
     for (rule, text) in cases {
         assert_eq!(rule.to_string(), text);
     }

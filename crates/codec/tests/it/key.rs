@@ -4,6 +4,7 @@ use std::fs;
 
 use asbackup_codec::envelope::{DerivedKey, KeyError};
 use base64_simd::STANDARD;
+use proptest::prelude::*;
 use serde_json::Value;
 
 const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys");
@@ -143,4 +144,19 @@ fn der_that_is_cut_longer_or_spelled_otherwise_is_damaged() {
 fn keys_are_not_shown() {
     let key = DerivedKey::from_pem_file(&file("a_rsa_pkcs1.pem")).unwrap();
     assert_eq!(format!("{key:?}"), "DerivedKey(hidden)");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(input in prop::collection::vec(any::<u8>(), 0..100), at in 0..1190_usize, byte: u8) {
+        let _ = DerivedKey::from_text(&input);
+        let _ = DerivedKey::from_pem_file(&input);
+        let _ = of_der(&input);
+        let [_, mut changed] = ders();
+        changed[at] = byte;
+        let _ = of_der(&changed);
+        let mut text = file("a_rsa_pkcs8.pem");
+        text[at] = byte;
+        let _ = DerivedKey::from_pem_file(&text);
+    }
 }

@@ -14,6 +14,7 @@ mod asb_vectors;
 mod envelope_vectors;
 mod error_texts;
 mod key;
+mod wire_auth;
 mod wire_damage;
 mod wire_info;
 mod wire_properties;

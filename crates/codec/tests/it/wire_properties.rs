@@ -215,6 +215,7 @@ proptest! {
             }
         }
         decode_batch_answer(&input);
+        let _ = SecurityMessage::decode(&input);
         if let Ok(rows) = BatchRows::new(&input) {
             prop_assert!(rows.take(1000).count() <= 1000);
         }

@@ -6,6 +6,7 @@ mod filter;
 mod quantity;
 mod restore;
 mod scope;
+mod secret;
 mod selection;
 
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
@@ -19,4 +20,5 @@ pub use restore::{
     ValidateConfig, WriteRetry, Writes,
 };
 pub use scope::{NodeSelector, PartitionList, RackId, Scope, ScopeError};
+pub use secret::{AgentAddress, AgentTls, SecretAgent, SecretEncoding, SecretName, SecretNameError};
 pub use selection::{BinSelection, EntryClass, Names, NamesError};

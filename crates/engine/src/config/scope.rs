@@ -243,7 +243,7 @@ impl FromStr for NodeSelector {
         };
         let port = parse_number(port).and_then(|port| u16::try_from(port).ok()).filter(|&port| port > 0);
         match port {
-            Some(port) if !host.is_empty() => Ok(Self::Address(Seed { host: host.to_owned(), port })),
+            Some(port) if !host.is_empty() => Ok(Self::Address(Seed::new(host, port))),
             _ => Err(wrong()),
         }
     }
@@ -474,8 +474,8 @@ mod tests {
             assert_eq!(error, ScopeError::Node { text: text.to_owned() });
         }
         let node: NodeSelector = "[0:0::1]:3000".parse().unwrap();
-        assert!(node.is_at(&Seed { host: "::1".to_owned(), port: 3000 }));
-        assert!(!node.is_at(&Seed { host: "::1".to_owned(), port: 3001 }));
+        assert!(node.is_at(&Seed::new("::1", 3000)));
+        assert!(!node.is_at(&Seed::new("::1", 3001)));
     }
 
     #[test]

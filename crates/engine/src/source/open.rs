@@ -236,7 +236,7 @@ pub(crate) fn missing_key(name: &str) -> Error {
     let message = format!("{name} is encrypted (or no backup at all), and no key is given");
     Error::of(ErrorKind::Config, message)
         .place(|place| place.file = Some(name.to_owned()))
-        .hint("name the cipher with --encrypt and the key with --encryption-key-file or --encryption-key-env")
+        .hint("name the cipher with --encrypt and the key with --encryption-key-file, --encryption-key-env or --encryption-key-secret")
         .build()
 }
 

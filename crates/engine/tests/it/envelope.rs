@@ -23,7 +23,7 @@ fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name)
 }
 
-fn encryption(mode: EncryptionMode) -> Encryption {
+pub(crate) fn encryption(mode: EncryptionMode) -> Encryption {
     let key = KeySource::File(testdata("keys/a_rsa_pkcs1.pem"));
     match mode {
         EncryptionMode::Aes128 => Encryption::aes128(key),
@@ -32,7 +32,7 @@ fn encryption(mode: EncryptionMode) -> Encryption {
 }
 
 /// Another key, made for this test alone.
-fn other_key() -> KeySource {
+pub(crate) fn other_key() -> KeySource {
     KeySource::Text(KeyText::new(OTHER_KEY))
 }
 

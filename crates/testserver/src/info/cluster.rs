@@ -16,6 +16,22 @@ pub(super) enum Addresses {
     Alternate,
 }
 
+/// Returns the command for the addresses that nodes have: with TLS the encrypted ones, without the others.
+pub(super) fn encrypted_or_not<'a>(node: &Node, command: &'a [u8]) -> &'a [u8] {
+    match command {
+        b"peers-tls-std" if node.shared.tls.is_some() => b"peers-clear-std",
+        b"peers-tls-alt" if node.shared.tls.is_some() => b"peers-clear-alt",
+        b"service-tls-std" if node.shared.tls.is_some() => b"service-clear-std",
+        b"service-tls-alt" if node.shared.tls.is_some() => b"service-clear-alt",
+        b"peers-clear-std" | b"peers-clear-alt" | b"service-clear-std" | b"service-clear-alt"
+            if node.shared.tls.is_some() =>
+        {
+            b"peers-of-no-kind"
+        }
+        _ => command,
+    }
+}
+
 /// Returns the address of a node; nothing if it has none of that kind.
 pub(super) fn address(member: &Member, addresses: Addresses) -> String {
     match addresses {
@@ -26,9 +42,10 @@ pub(super) fn address(member: &Member, addresses: Addresses) -> String {
 
 /// Appends the other nodes that run.
 pub(super) fn peers(node: &Node, ownership: &Ownership, addresses: Addresses, out: &mut Vec<u8>) {
+    let tls_name = node.shared.tls.as_ref().map_or("", |(_, name)| name);
     let peer = |number: usize| {
         let member = &node.shared.topology.members[number];
-        format!("[{},,[{}]]", member.name, address(member, addresses))
+        format!("[{},{tls_name},[{}]]", member.name, address(member, addresses))
     };
     let others = ownership.running_nodes().filter(|&number| number != node.number);
     let others: Vec<String> = others.map(peer).collect();

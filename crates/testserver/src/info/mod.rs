@@ -27,14 +27,15 @@ pub(crate) fn answer(node: &Node, session: &mut Session, body: &[u8], out: &mut 
 }
 
 /// Appends the same error for each command of a request.
-pub(crate) fn refuse(body: &[u8], code: ResultCode, out: &mut Vec<u8>) {
+pub(crate) fn refuse(body: &[u8], code: ResultCode, text: &str, out: &mut Vec<u8>) {
     for command in info::commands(body) {
-        put(out, &[command, format!("\tERROR:{}:injected fault\n", code.0).as_bytes()]);
+        put(out, &[command, format!("\tERROR:{}:{text}\n", code.0).as_bytes()]);
     }
 }
 
 fn answer_one(node: &Node, session: &mut Session, command: &[u8], out: &mut Vec<u8>) {
     let (name, params) = split_command(command);
+    let name = cluster::encrypted_or_not(node, name);
     if let Some(text) = constant(name) {
         return put(out, &[text.as_bytes()]);
     }
