@@ -6,19 +6,20 @@ mod selection;
 use std::{
     collections::BTreeSet,
     num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
     thread,
     time::Duration,
 };
 
 use asbackup::{
-    Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, EntryClass, ExistingFiles,
-    ExistsRule, ExtraFiles, GenerationRule, InfoRetry, Local, ManifestRule, MetadataOrder, Names,
-    Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry, Seed, Spelling, ValidateConfig, WriteRetry,
-    WriteRules, Writes,
+    Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, Effect, EntryClass,
+    ExistingFiles, ExistsRule, ExtraFiles, GenerationRule, InfoRetry, Local, ManifestRule, MetadataOrder,
+    Names, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry, Seed, Spelling, Start, StateConfig,
+    StatePlace, StateRule, ValidateConfig, Verification, WriteRetry, WriteRules, Writes,
 };
 
 use crate::{
-    args::{Backup, Connection, IndexConflict, LeftOut, Restore},
+    args::{Backup, Connection, IndexConflict, LeftOut, Restore, State},
     envelope,
     failure::Failure,
     value_source::ValueSource,
@@ -93,8 +94,8 @@ pub(crate) fn target(args: &Backup) -> Local {
     Local::directory(&args.directory)
 }
 
-/// Returns what a restore is to do, but for its encryption.
-pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
+/// Returns what a restore is to do, but for its encryption. `cache` is where states lie that can't lie beside their data.
+pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreConfig, Failure> {
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
     config.readers = parallelism(files_at_once(args))?;
@@ -112,6 +113,7 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
     config.writes = writes(args);
     config.record_errors =
         if args.rules.ignore_record_error { RecordErrors::Ignore } else { RecordErrors::Stop };
+    config.dead_letter.clone_from(&args.rules.dead_letter);
     config.rules = rules(args);
     config.socket_timeout = args.waits.socket_timeout;
     config.total_timeout = args.waits.total_timeout;
@@ -121,8 +123,27 @@ pub(crate) fn restore(args: &Restore) -> Result<RestoreConfig, Failure> {
         multiplier: args.waits.retry_multiplier,
     };
     (config.manifest, config.extra_files) = set_rules(args);
+    config.verification = if args.verify_first { Verification::First } else { Verification::WhileReading };
+    config.effect = if args.dry_run { Effect::Count } else { Effect::Write };
+    config.state = state(&args.state, cache);
     config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
+}
+
+fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
+    if args.no_resume {
+        return StateRule::Off;
+    }
+    let mut state = StateConfig::new();
+    state.place = match &args.state_dir {
+        Some(directory) => StatePlace::Directory(directory.clone()),
+        None => StatePlace::Beside { otherwise: cache },
+    };
+    if let Some(name) = &args.go_on {
+        state.start = Start::Continue;
+        state.name = name.clone().unwrap_or(state.name);
+    }
+    StateRule::Kept(state)
 }
 
 /// Returns what a validation is to do, but for its encryption.
@@ -212,7 +233,7 @@ mod tests {
 
     fn restore_config(flags: &str) -> RestoreConfig {
         let line = format!("asrestore -d in -w 1{flags}");
-        restore(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap()
+        restore(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore, None).unwrap()
     }
 
     #[test]
@@ -292,6 +313,7 @@ mod tests {
         check_restore(" --no-udfs", |config| config.left_out = [EntryClass::UdfModules].into());
         check_restore(" --extra-ttl 60", |config| config.extra_ttl = Duration::from_secs(60));
         check_restore(" --ignore-record-error", |config| config.record_errors = RecordErrors::Ignore);
+        check_restore(" --dead-letter x.asb", |config| config.dead_letter = Some("x.asb".into()));
         check_restore(" --apply-metadata-last", |config| config.metadata = MetadataOrder::Last);
         for (word, conflict) in [
             ("keep", asbackup::IndexConflict::Keep),
@@ -311,6 +333,23 @@ mod tests {
         check_restore(" --retry-multiplier 1.5", |config| config.retry.multiplier = 1.5);
         check_restore(" --retry-max-attempts 0", |config| config.retry.max_retries = 0);
         check_restore(" --require-manifest", |config| config.manifest = ManifestRule::Required);
+        let kept = |change: fn(&mut StateConfig)| {
+            let mut state = StateConfig::new();
+            change(&mut state);
+            StateRule::Kept(state)
+        };
+        check_restore(" --verify-first", |config| config.verification = Verification::First);
+        check_restore(" --dry-run", |config| config.effect = Effect::Count);
+        check_restore(" --no-resume", |config| config.state = StateRule::Off);
+        check_restore(" --state-dir there", |config| {
+            config.state = kept(|state| state.place = StatePlace::Directory("there".into()));
+        });
+        check_restore(" --continue", |config| config.state = kept(|state| state.start = Start::Continue));
+        check_restore(" --continue mine.json", |config| {
+            config.state = kept(|state| {
+                (state.start, state.name) = (Start::Continue, "mine.json".to_owned());
+            });
+        });
         check_restore(" --allow-extra", |config| config.extra_files = ExtraFiles::LeaveOut);
     }
 
@@ -320,7 +359,7 @@ mod tests {
         {
             let line = format!("asrestore -d in {flags}");
             let args = Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
-            let failure = restore(&args).unwrap_err();
+            let failure = restore(&args, None).unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
             assert!(failure.lines().last().unwrap().contains(flag), "{flags}");
         }

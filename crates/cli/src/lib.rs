@@ -4,6 +4,7 @@
 //! `report` and `exit` say how it ended. Environment, terminal and signals are dealt with here and nowhere below.
 
 mod args;
+mod cache;
 mod config;
 mod console;
 mod convert;

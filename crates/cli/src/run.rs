@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     args::{Asbackup, Asrestore, Connection, Encryption, Output, SecretAgent},
+    cache,
     console::Console,
     convert, envelope,
     exit::{Exit, Ignored},
@@ -47,7 +48,7 @@ fn write(args: &Asrestore) -> Exit {
         known.ignored = Ignored::Fail;
     }
     command(&known, output, convert::files_at_once(restore), async |session| {
-        let mut config = convert::restore(restore)?;
+        let mut config = convert::restore(restore, cache::directory())?;
         config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         let batches = restore.max_async_batches.get();
         let cluster = session.connect(connection, secret_agent, batches).await?;

@@ -31,6 +31,20 @@ pub struct Batch {
 struct Row {
     bytes: usize,
     void_time: VoidTime,
+    origin: u32,
+}
+
+/// A row of a batch and what became of it.
+#[derive(Debug, Clone, Copy)]
+pub struct RowInBatch<'a> {
+    /// As [`encode_row`](asbackup_codec::wire::encode_row) made it.
+    pub bytes: &'a [u8],
+    /// When the record expires.
+    pub void_time: VoidTime,
+    /// What its owner knows it by: carried along and never looked at.
+    pub origin: u32,
+    /// What became of it.
+    pub result: RowResult,
 }
 
 /// Room for the answers to 700 rows, which is more than most batches have; there may be many batches.
@@ -77,15 +91,17 @@ impl Batch {
     }
 
     /// Adds a row as [`encode_row`](asbackup_codec::wire::encode_row) made it.
-    pub fn push(&mut self, row: &[u8], void_time: VoidTime) {
-        self.push_again(row, void_time, RowResult::Unanswered { in_doubt: false });
+    /// `origin` is what the caller knows it by.
+    pub fn push(&mut self, row: &[u8], void_time: VoidTime, origin: u32) {
+        let result = RowResult::Unanswered { in_doubt: false };
+        self.push_again(RowInBatch { bytes: row, void_time, origin, result });
     }
 
-    /// Adds a row that an earlier attempt left with that result. It stays the row's result until the batch is sent.
-    pub fn push_again(&mut self, row: &[u8], void_time: VoidTime, result: RowResult) {
-        self.frame.extend_from_slice(row);
-        self.rows.push(Row { bytes: row.len(), void_time });
-        self.results.push(result);
+    /// Adds a row that an earlier attempt left. Its result stays until the batch is sent.
+    pub fn push_again(&mut self, row: RowInBatch<'_>) {
+        self.frame.extend_from_slice(row.bytes);
+        self.rows.push(Row { bytes: row.bytes.len(), void_time: row.void_time, origin: row.origin });
+        self.results.push(row.result);
     }
 
     /// Returns whether the last attempt got as far as sending: if not, results are those of earlier attempts.
@@ -119,13 +135,13 @@ impl Batch {
         self.results.clear();
     }
 
-    /// Returns each row with its void time and what became of it, in the order in which they were added.
-    pub fn rows(&self) -> impl Iterator<Item = (&[u8], VoidTime, RowResult)> {
+    /// Returns each row with what became of it, in the order in which they were added.
+    pub fn rows(&self) -> impl Iterator<Item = RowInBatch<'_>> {
         let mut rest = &self.frame[self.head_bytes..];
-        self.rows.iter().zip(&self.results).map(move |(row, result)| {
+        self.rows.iter().zip(&self.results).map(move |(row, &result)| {
             let (bytes, behind) = rest.split_at(row.bytes);
             rest = behind;
-            (bytes, row.void_time, *result)
+            RowInBatch { bytes, void_time: row.void_time, origin: row.origin, result }
         })
     }
 
@@ -291,7 +307,7 @@ mod tests {
 
     fn batch(rows: &[&[u8]]) -> Batch {
         let mut batch = Batch::new();
-        rows.iter().for_each(|row| batch.push(row, VoidTime::NEVER));
+        rows.iter().for_each(|row| batch.push(row, VoidTime::NEVER, 0));
         batch
     }
 

@@ -28,7 +28,7 @@ mod tls;
 mod topology;
 
 pub use auth::Auth;
-pub use batch::{Batch, RowResult, WriteDeadlines};
+pub use batch::{Batch, RowInBatch, RowResult, WriteDeadlines};
 pub use class::{ResultClass, class};
 pub use cluster::Cluster;
 pub use config::{Addresses, ClusterConfig, InfoRetry, Seed};

@@ -93,13 +93,25 @@ impl Cluster {
     /// The index may have been created when this is dropped.
     pub async fn create_index(&self, index: &SecondaryIndex) -> Result<IndexCreation, Error> {
         let command = create_command(index, self.build())?;
-        self.create_unless_listed(&index.namespace, command, |known| match known {
+        let found = self.find_index(index).await?;
+        self.create_unless(found, command).await
+    }
+
+    /// Returns what [`Self::create_index`] would find: none if no index has that name.
+    ///
+    /// # Errors
+    /// If no node answers.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn find_index(&self, index: &SecondaryIndex) -> Result<Option<IndexCreation>, Error> {
+        let listed = self.indexes(&index.namespace).await?;
+        Ok(listed.iter().find_map(|known| match known {
             ServerIndex::Secondary(known) if known == index => Some(IndexCreation::Same),
             ServerIndex::Secondary(known) if known.name == index.name => Some(IndexCreation::Conflict),
             ServerIndex::Set { name, .. } if *name == index.name => Some(IndexCreation::Conflict),
             _ => None,
-        })
-        .await
+        }))
     }
 
     /// Drops an index of whatever kind, and waits until no node lists it. One that isn't there counts as dropped.
@@ -139,26 +151,42 @@ impl Cluster {
         set: &[u8],
     ) -> Result<IndexCreation, Error> {
         let command = create_set_command(namespace, name, set)?;
-        self.create_unless_listed(namespace, command, |known| match known {
+        let found = self.find_set_index(namespace, name, set).await?;
+        self.create_unless(found, command).await
+    }
+
+    /// Returns what [`Self::create_set_index`] would find: none if no index has that name.
+    ///
+    /// # Errors
+    /// If no node answers.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn find_set_index(
+        &self,
+        namespace: &[u8],
+        name: &[u8],
+        set: &[u8],
+    ) -> Result<Option<IndexCreation>, Error> {
+        let listed = self.indexes(namespace).await?;
+        Ok(listed.iter().find_map(|known| match known {
             ServerIndex::Set { name: known, set: of, .. } if known == name && of == set => {
                 Some(IndexCreation::Same)
             }
             ServerIndex::Set { name: known, .. } if known == name => Some(IndexCreation::Conflict),
             ServerIndex::Secondary(known) if known.name == name => Some(IndexCreation::Conflict),
             _ => None,
-        })
-        .await
+        }))
     }
 
-    /// Sends the command that creates an index, unless `found` says of one that is listed what it means for this one.
-    async fn create_unless_listed(
+    /// Sends the command that creates an index, unless one of its name was found.
+    async fn create_unless(
         &self,
-        namespace: &[u8],
+        found: Option<IndexCreation>,
         command: Vec<u8>,
-        found: impl Fn(&ServerIndex) -> Option<IndexCreation>,
     ) -> Result<IndexCreation, Error> {
         // The server says `ok` to a definition that is there already, and older ones call it a conflict.
-        if let Some(creation) = self.indexes(namespace).await?.iter().find_map(found) {
+        if let Some(creation) = found {
             return Ok(creation);
         }
         match self.command(command).await {

@@ -33,6 +33,7 @@ mod plan;
 mod progress;
 mod report;
 mod restore;
+mod restore_state;
 mod secret;
 mod sink;
 mod source;
@@ -52,12 +53,13 @@ pub use asbackup_codec::{
 pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
-    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Encryption,
-    EncryptionMode, EntryClass, Envelope, ExistingFiles, ExpectedCompression, ExtraFiles, FilterExpression,
-    IndexConflict, KeySource, KeyText, Lifetime, ManifestRule, MetadataOrder, Modified, Names, NamesError,
-    NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism, PartitionList, RackId, RecordErrors,
-    Rename, RestoreConfig, ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding, SecretName,
-    SecretNameError, UnknownLevel, ValidateConfig, WriteRetry, Writes, Zstd,
+    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Effect,
+    Encryption, EncryptionMode, EntryClass, Envelope, ExistingFiles, ExpectedCompression, ExtraFiles,
+    FilterExpression, IndexConflict, KeySource, KeyText, Lifetime, ManifestRule, MetadataOrder, Modified,
+    Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism, PartitionList, RackId,
+    RecordErrors, Rename, RestoreConfig, ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding,
+    SecretName, SecretNameError, Start, StateConfig, StatePlace, StateRule, UnknownLevel, ValidateConfig,
+    Verification, WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

@@ -16,6 +16,9 @@ pub(crate) const MANIFEST: &str = "asbackup.manifest.json";
 /// The usual name of the state of an unfinished backup. Source: docs/format/state.md.
 pub(crate) const STATE: &str = "asbackup.state.json";
 
+/// The usual name of the state of a restore. Source: docs/format/restore-state.md.
+pub(crate) const RESTORE_STATE: &str = "asbackup.restore.state.json";
+
 /// The name of a side file beside which no other one lies.
 pub(crate) const SIDE_FILE: &str = "asbackup.extra.json";
 

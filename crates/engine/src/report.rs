@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     manifest::Completeness,
     progress::{Counters, Named},
+    restore_state::{IndexCounts, UdfCounts},
 };
 
 /// When a job ran.
@@ -131,6 +132,12 @@ pub struct RestoreReport {
     pub rates: Rates,
     /// What a person should look at.
     pub warnings: Vec<String>,
+    /// Whether nothing was written, as asked: what is counted as written would have been.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Where the state lies by which the job can be gone on with; none after success.
+    #[serde(skip)]
+    pub state_file: Option<String>,
 }
 
 /// Where a restore or a validation read from.
@@ -320,6 +327,19 @@ impl Span {
     pub(crate) fn new(started: SystemTime, duration: Duration) -> Self {
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Self { started: rfc3339(started), finished: rfc3339(started + duration), duration_ms }
+    }
+}
+
+impl IndexesRestored {
+    pub(crate) fn of(counts: IndexCounts) -> Self {
+        let IndexCounts { read, created, same, kept, replaced, not_restored, failed } = counts;
+        Self { read, created, same, kept, replaced, not_restored, failed }
+    }
+}
+
+impl UdfsRestored {
+    pub(crate) fn of(UdfCounts { read, created, not_restored, failed }: UdfCounts) -> Self {
+        Self { read, created, not_restored, failed }
     }
 }
 

@@ -6,29 +6,35 @@ use std::{
 };
 
 use asbackup_cluster::{Cluster, WriteDeadlines};
-use asbackup_model::{RecordView, RowBlock, VoidTime};
 use asbackup_storage::Local;
 
 use crate::{
     Clock, Error, blocking,
-    config::{MetadataOrder, RestoreConfig},
+    config::{Effect, MetadataOrder, RecordErrors, RestoreConfig, Verification},
     job::{JobContext, Outcome},
     key,
     manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
     naming,
-    pipeline::{BLOCK_BYTES, Queue, Spare, Tasks},
+    pipeline::{Queue, Tasks},
     plan::plan_restore,
+    progress::Named,
     report::{
         self, Bytes, IndexesRestored, Place, Rates, RestoreReport, Restored, Source, Troubles, UdfsRestored,
         unaccounted,
     },
+    restore_state::{Counts, Keeper, Ledger, MetadataCounts},
     sink::{
-        cluster::{self, Writer},
-        metadata::{self, Metadata, MetadataWriter},
+        cluster::{self, TrackedRows, Writer},
+        count,
+        metadata::{self, MetadataWriter},
         refusal::Refusals,
     },
-    source::files::{FileEntry, FileQueue, FileReader},
-    transcode::to_rows::{Skip, Taken, ToRows},
+    source::{
+        files::FileQueue,
+        rows::{InProgress, RowReader, Texts},
+        verify::verify,
+    },
+    transcode::to_rows::ToRows,
 };
 
 /// Runs a restore to its end and says what it did.
@@ -42,8 +48,9 @@ pub(crate) async fn run(
     let started = clock.now();
     let warnings = Arc::new(Mutex::default());
     let completeness = OnceLock::new();
-    let restore = Restore { cluster, config, source, clock, warnings, completeness, job };
-    let result = restore.copy().await;
+    let keeper = OnceLock::new();
+    let restore = Restore { cluster, config, source, clock, warnings, completeness, keeper, job };
+    let result = restore.run().await;
     let report = restore.report(started, result.is_ok());
     Outcome { report: Some(Arc::new(report)), result }
 }
@@ -56,35 +63,67 @@ struct Restore {
     warnings: Arc<Mutex<Vec<String>>>,
     /// Known once all files were read and hold.
     completeness: OnceLock<Completeness>,
+    /// Known once the job is about to begin.
+    keeper: OnceLock<Arc<Keeper>>,
     job: JobContext,
 }
 
 impl Restore {
-    async fn copy(&self) -> Result<(), Error> {
+    async fn run(&self) -> Result<(), Error> {
         self.job.or_cancelled(plan_restore(&self.cluster, &self.config)).await??;
-        let BackupSet { files, side_file, left_out, completeness, .. } = self.survey().await?;
-        for name in left_out {
+        let set = self.survey().await?;
+        for name in &set.left_out {
             let warning = format!("{name} isn't in the manifest, and was left out");
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
-        self.job.counters.bytes_total.add(files.iter().map(|file| file.stored.bytes).sum());
+        if self.config.verification == Verification::First {
+            self.verify(&set).await?;
+        }
+        let keeper = self.open_keeper(&set.files).await?;
+        self.keeper.get_or_init(|| Arc::clone(&keeper));
+        keeper.keep(Box::pin(self.copy(set, &keeper))).await
+    }
+
+    async fn copy(&self, set: BackupSet, keeper: &Keeper) -> Result<(), Error> {
+        let BackupSet { files, side_file, completeness, .. } = set;
         self.job.counters.files.add(files.len() as u64);
-        let (metadata, records): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| naming::is_metadata(&file.stored.name));
+        let (metadata, records): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .filter(|file| !keeper.ledger.is_done(&file.stored.name))
+            .partition(|file| naming::is_metadata(&file.stored.name));
+        let bytes = metadata.iter().chain(&records).map(|file| file.stored.bytes).sum();
+        self.job.counters.bytes_total.add(bytes);
         match self.config.metadata {
             MetadataOrder::First => {
-                self.copy_side_file(side_file).await?;
-                self.copy_files(metadata).await?;
-                self.copy_files(records).await?;
+                self.copy_metadata(side_file, metadata, keeper).await?;
+                self.copy_files(records, keeper).await?;
             }
             MetadataOrder::Last => {
-                self.copy_files(records).await?;
-                self.copy_files(metadata).await?;
-                self.copy_side_file(side_file).await?;
+                self.copy_files(records, keeper).await?;
+                self.copy_metadata(side_file, metadata, keeper).await?;
             }
         }
         self.completeness.get_or_init(|| completeness);
         Ok(())
+    }
+
+    async fn verify(&self, set: &BackupSet) -> Result<(), Error> {
+        if set.completeness == Completeness::Unchecked {
+            let warning = "there is no manifest, so that nothing could be verified first";
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
+        }
+        verify(&self.source, &set.files, self.config.readers, &self.job).await
+    }
+
+    /// Begins where an interrupted restore has left off, or at the beginning.
+    async fn open_keeper(&self, files: &[SetFile]) -> Result<Arc<Keeper>, Error> {
+        if self.config.effect == Effect::Count {
+            return Ok(Arc::new(Keeper::without_state(files, Vec::new())));
+        }
+        let (config, source, files) = (self.config.clone(), self.source.clone(), files.to_vec());
+        let cluster = self.cluster.name().map(str::to_owned);
+        let open = move || Keeper::open(&config, &source, cluster.as_deref(), &files);
+        Ok(Arc::new(blocking(open).await??))
     }
 
     /// Finds what belongs to the backup, and refuses it if that isn't whole.
@@ -102,28 +141,49 @@ impl Restore {
         Ok(set)
     }
 
-    async fn copy_side_file(&self, side_file: Option<SideFile>) -> Result<(), Error> {
+    /// Restores what isn't a record and lies in files of its own.
+    async fn copy_metadata(
+        &self,
+        side_file: Option<SideFile>,
+        files: Vec<SetFile>,
+        keeper: &Keeper,
+    ) -> Result<(), Error> {
+        let ledger = &keeper.ledger;
+        if ledger.metadata_is_done() {
+            return Ok(());
+        }
+        self.copy_side_file(side_file, ledger).await?;
+        self.copy_files(files, keeper).await?;
+        ledger.metadata_done();
+        Ok(())
+    }
+
+    async fn copy_side_file(&self, side_file: Option<SideFile>, ledger: &Ledger) -> Result<(), Error> {
         let Some(side_file) = side_file else { return Ok(()) };
+        let before = MetadataCounts::of(&self.job.counters);
         let writer = self.metadata_writer();
         for index in &side_file.set_indexes {
             writer.create_set_index(&side_file.namespace, index).await?;
         }
+        ledger.side_file_done(MetadataCounts::of(&self.job.counters).since(before));
         Ok(())
     }
 
-    async fn copy_files(&self, files: Vec<SetFile>) -> Result<(), Error> {
+    async fn copy_files(&self, files: Vec<SetFile>, keeper: &Keeper) -> Result<(), Error> {
         let readers = self.config.readers.count().min(files.len());
         let files = Arc::new(FileQueue::new(files));
-        let (sender, receiver, spare) = Queue::<RowBlock>::new(readers.max(1)).split();
+        let (sender, receiver, spare) = Queue::<TrackedRows>::new(readers.max(1)).split();
         let (metadata_sender, metadata_receiver) = async_channel::bounded(1);
         let mut tasks = Tasks::new(self.job.token.clone());
         for _ in 0..readers {
-            let reader = Reader {
+            let reader = RowReader {
                 to_rows: ToRows::new(&self.config),
                 clock: self.clock,
                 rows: sender.clone(),
                 metadata: metadata_sender.clone(),
                 spare: spare.clone(),
+                ledger: Arc::clone(&keeper.ledger),
+                texts: if keeper.dead_letters.is_some() { Texts::Kept } else { Texts::Dropped },
                 job: self.job.clone(),
                 in_hand: InProgress::default(),
             };
@@ -131,16 +191,24 @@ impl Restore {
             tasks.spawn_blocking(move || reader.run(&source, &files));
         }
         drop((sender, metadata_sender)); // The readers hold the rest: the queues end with the last of them.
-        tasks.spawn(cluster::run(Arc::new(self.writer()), receiver, spare));
+        match self.config.effect {
+            Effect::Write => tasks.spawn(cluster::run(Arc::new(self.writer(keeper)), receiver, spare)),
+            Effect::Count => tasks.spawn(count::run(self.cluster.clone(), self.job.clone(), receiver, spare)),
+        }
         tasks.spawn(metadata::run(self.metadata_writer(), metadata_receiver));
         tasks.join().await
     }
 
-    fn writer(&self) -> Writer {
+    fn writer(&self, keeper: &Keeper) -> Writer {
         Writer {
             cluster: self.cluster.clone(),
             writes: self.config.writes,
-            refusals: Refusals::new(self.config.record_errors),
+            refusals: Refusals::new(match &self.config.dead_letter {
+                Some(_) => RecordErrors::Ignore,
+                None => self.config.record_errors,
+            }),
+            dead_letters: keeper.dead_letters.clone(),
+            renamed_from: self.config.rename.as_ref().map(|rename| rename.from.clone()),
             deadlines: WriteDeadlines {
                 socket_timeout: self.config.socket_timeout,
                 total_timeout: self.config.total_timeout,
@@ -158,6 +226,7 @@ impl Restore {
             rename: self.config.rename.clone(),
             left_out: self.config.left_out.clone(),
             conflict: self.config.index_conflict,
+            effect: self.config.effect,
             warnings: Arc::clone(&self.warnings),
             job: self.job.clone(),
         }
@@ -166,21 +235,19 @@ impl Restore {
     fn report(&self, started: SystemTime, success: bool) -> RestoreReport {
         let counters = &self.job.counters;
         let duration = counters.elapsed();
-        let (skipped, failed) = (counters.skipped.counts(), counters.failed.counts());
-        let ignored = counters.ignored.counts();
-        let (expired, inserted) = (counters.expired.count(), counters.inserted.count());
-        let (existed, fresher) = (counters.existed.count(), counters.fresher.count());
-        let read = counters.read.count();
-        let [skipped_sum, ignored_sum, failed_sum] =
-            [&skipped, &ignored, &failed].map(|counts| counts.values().sum());
-        let mut warnings = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        if ignored_sum > 0 {
-            warnings.push(format!("{ignored_sum} records were refused by the server and left out, as asked"));
+        let keeper = self.keeper.get();
+        let earlier = keeper.map(|keeper| keeper.ledger.earlier.clone()).unwrap_or_default();
+        let records = self.records(&earlier, success);
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(keeper) = keeper {
+            warnings.extend(keeper.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         }
-        let parts = [expired, skipped_sum, inserted, existed, fresher, ignored_sum, failed_sum];
-        let rest = unaccounted(read, &parts);
-        let unfinished = if success { 0 } else { u64::try_from(rest).unwrap_or(0) };
-        let unaccounted = rest - i64::try_from(unfinished).unwrap_or(0);
+        let ignored: u64 = records.ignored.values().sum();
+        if ignored > 0 {
+            warnings.push(format!("{ignored} records were refused by the server and left out, as asked"));
+        }
+        let mut metadata = MetadataCounts::of(counters);
+        metadata += earlier.metadata;
         RestoreReport {
             span: report::Span::new(started, duration),
             namespace: self.config.rename.as_ref().map_or_else(String::new, ToString::to_string),
@@ -189,138 +256,48 @@ impl Restore {
                 counters.files.count(),
                 self.completeness.get().copied().unwrap_or_default(),
             ),
-            records: Restored {
-                read,
-                expired,
-                skipped,
-                inserted,
-                existed,
-                fresher,
-                ignored,
-                failed,
-                unfinished,
-                unaccounted,
-            },
-            indexes: IndexesRestored {
-                read: counters.indexes_read.count(),
-                created: counters.indexes_written.count(),
-                same: counters.indexes_same.count(),
-                kept: counters.indexes_kept.count(),
-                replaced: counters.indexes_replaced.count(),
-                not_restored: counters.indexes_not_restored.count(),
-                failed: counters.indexes_failed.count(),
-            },
-            udfs: UdfsRestored {
-                read: counters.udfs_read.count(),
-                created: counters.udfs_written.count(),
-                not_restored: counters.udfs_not_restored.count(),
-                failed: counters.udfs_failed.count(),
-            },
+            records,
+            indexes: IndexesRestored::of(metadata.indexes),
+            udfs: UdfsRestored::of(metadata.udfs),
             errors: Troubles::of(counters),
             bytes: Bytes::of(counters),
             rates: Rates::of(counters, duration),
             warnings,
+            dry_run: self.config.effect == Effect::Count,
+            state_file: keeper.and_then(|keeper| keeper.state_file()).map(|path| path.display().to_string()),
         }
+    }
+
+    /// Returns the records of this run and of those that it went on with.
+    fn records(&self, Counts { records: earlier, .. }: &Counts, success: bool) -> Restored {
+        let counters = &self.job.counters;
+        let sum = |earlier: Named, counts: Named| {
+            let mut sums = earlier;
+            counts.into_iter().for_each(|(name, count)| *sums.entry(name).or_default() += count);
+            sums
+        };
+        let mut records = Restored {
+            read: earlier.read + counters.read.count(),
+            expired: earlier.expired + counters.expired.count(),
+            skipped: sum(earlier.skipped(), counters.skipped.counts()),
+            inserted: earlier.inserted + counters.inserted.count(),
+            existed: earlier.existed + counters.existed.count(),
+            fresher: earlier.fresher + counters.fresher.count(),
+            ignored: sum(earlier.ignored(), counters.ignored.counts()),
+            failed: counters.failed.counts(),
+            unfinished: 0,
+            unaccounted: 0,
+        };
+        let named = [&records.skipped, &records.ignored, &records.failed].map(|counts| counts.values().sum());
+        let parts = [records.expired, records.inserted, records.existed, records.fresher];
+        let rest = unaccounted(records.read, &[&parts[..], &named[..]].concat());
+        records.unfinished = if success { 0 } else { u64::try_from(rest).unwrap_or(0) };
+        records.unaccounted = rest - i64::try_from(records.unfinished).unwrap_or(0);
+        records
     }
 }
 
 pub(crate) fn source_report(source: &Local, files: u64, completeness: Completeness) -> Source {
     let place = Place { kind: "local", path: source.path().display().to_string(), files };
     Source { place, completeness }
-}
-
-/// Reads files and makes rows of their records.
-struct Reader {
-    to_rows: ToRows,
-    clock: Clock,
-    rows: async_channel::Sender<RowBlock>,
-    metadata: async_channel::Sender<Metadata>,
-    spare: Spare<RowBlock>,
-    job: JobContext,
-    in_hand: InProgress,
-}
-
-/// What a reader has in hand. Counts go to the job block by block: shared counters would cost more than the records.
-#[derive(Default)]
-struct InProgress {
-    block: RowBlock,
-    now: VoidTime,
-    read: u64,
-    expired: u64,
-    /// By [`Skip`], in its order.
-    skipped: [u64; Skip::ALL.len()],
-}
-
-impl Reader {
-    fn run(mut self, source: &Local, files: &FileQueue) -> Result<(), Error> {
-        let result = self.read_all(source, files);
-        self.count();
-        result
-    }
-
-    fn read_all(&mut self, source: &Local, files: &FileQueue) -> Result<(), Error> {
-        let job = self.job.clone();
-        let mut reader = FileReader::new(source, &job);
-        while let Some(file) = files.take() {
-            self.count();
-            let finding = reader.read(&file, |entry| self.take(entry, &file.stored.name))?;
-            refuse(finding.as_slice())?;
-            self.send()?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, entry: FileEntry<'_>, file: &str) -> Result<(), Error> {
-        match entry {
-            FileEntry::Record(record) => self.take_record(&record, file),
-            FileEntry::SecondaryIndex(index) => self.send_metadata(Metadata::Index(index)),
-            FileEntry::UdfModule(udf) => self.send_metadata(Metadata::Udf(udf)),
-        }
-    }
-
-    fn take_record(&mut self, record: &RecordView<'_>, file: &str) -> Result<(), Error> {
-        let hand = &mut self.in_hand;
-        hand.read += 1;
-        match self.to_rows.record(&mut hand.block, record, hand.now) {
-            Taken::Row => {}
-            Taken::Expired => hand.expired += 1,
-            Taken::Skipped(skip) => hand.skipped[skip as usize] += 1,
-            Taken::OtherNamespace => return Err(self.other_namespace(record.namespace, file)),
-            Taken::BlockOfOtherNamespace => {
-                hand.read -= 1;
-                self.send()?;
-                return self.take_record(record, file);
-            }
-        }
-        if self.in_hand.block.bytes.len() >= BLOCK_BYTES { self.send() } else { Ok(()) }
-    }
-
-    fn send(&mut self) -> Result<(), Error> {
-        self.count();
-        if self.in_hand.block.rows.is_empty() {
-            return Ok(());
-        }
-        let full = std::mem::replace(&mut self.in_hand.block, self.spare.take());
-        self.rows.send_blocking(full).map_err(|_| Error::cancelled())
-    }
-
-    fn send_metadata(&self, metadata: Metadata) -> Result<(), Error> {
-        self.metadata.send_blocking(metadata).map_err(|_| Error::cancelled())
-    }
-
-    fn count(&mut self) {
-        let counters = &self.job.counters;
-        counters.read.add(std::mem::take(&mut self.in_hand.read));
-        counters.expired.add(std::mem::take(&mut self.in_hand.expired));
-        for (skip, count) in Skip::ALL.into_iter().zip(std::mem::take(&mut self.in_hand.skipped)) {
-            if count > 0 {
-                counters.skipped.add(skip.name(), count);
-            }
-        }
-        self.in_hand.now = VoidTime(self.clock.unix_s().saturating_sub(VoidTime::EPOCH_UNIX_SECONDS));
-    }
-
-    fn other_namespace(&self, namespace: &[u8], file: &str) -> Error {
-        metadata::other_namespace(namespace, self.to_rows.rename(), Some(file))
-    }
 }

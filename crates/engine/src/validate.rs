@@ -91,9 +91,9 @@ fn check_files(
 ) -> Result<(), Error> {
     let mut reader = FileReader::new(source, job);
     while let Some(file) = files.take() {
-        let checked = reader.read(&file, |entry| {
+        let checked = reader.read(&file, |entry, _end| {
             match entry {
-                FileEntry::Record(_) => job.counters.read.add(1),
+                FileEntry::Record { .. } => job.counters.read.add(1),
                 FileEntry::SecondaryIndex(_) => job.counters.indexes_read.add(1),
                 FileEntry::UdfModule(_) => job.counters.udfs_read.add(1),
             }

@@ -24,7 +24,7 @@ pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use envelope::{Cipher, Codec, Compression, Encryption};
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
-pub(crate) use restore::{IndexConflict, Restore};
+pub(crate) use restore::{IndexConflict, Restore, State};
 pub(crate) use resume::Resume;
 pub(crate) use secret_agent::{AgentConnection, SecretAgent};
 pub(crate) use security::{AuthMode, Login, TlsFlags};
@@ -243,9 +243,17 @@ mod tests {
             ("--index-conflict merge", &["--index-conflict", "keep, replace, fail"]),
             ("--fail-if-ignored", &["--ignore-record-error"]),
             ("--set-list", &["--set-list"]),
+            ("--verify-first --validate", &["--verify-first", "--validate"]),
+            ("--dry-run --dead-letter x", &["--dry-run", "--dead-letter"]),
+            ("--dry-run --validate", &["--dry-run", "--validate"]),
+            ("--dry-run --continue", &["--dry-run", "--continue"]),
+            ("--continue --no-resume", &["--continue", "--no-resume"]),
+            ("--continue --validate", &["--continue", "--validate"]),
+            ("--state-dir x --no-resume", &["--state-dir", "--no-resume"]),
         ] {
             check_refused::<Asrestore>(&format!("{RESTORE} {flags}"), words);
         }
+        check_refused::<Asrestore>("asrestore -i in --continue", &["--continue", "--input-file"]);
         check_refused::<Asrestore>("asrestore -n test", &["--directory", "--input-file"]);
     }
 

@@ -40,6 +40,14 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) allow_extra: bool,
 
+    /// Check the hashes of all files against the manifest before the first write, not only while they are read
+    #[arg(long, conflicts_with = "validate")]
+    pub(crate) verify_first: bool,
+
+    /// Read, filter and count, and write nothing; connects to check namespace and indexes
+    #[arg(long, conflicts_with_all = ["validate", "go_on"])]
+    pub(crate) dry_run: bool,
+
     /// Refuse files that aren't compressed like this; without it, it is detected
     #[arg(short = 'z', long, value_enum, value_name = "CODEC", ignore_case = true)]
     pub(crate) compress: Option<Codec>,
@@ -71,6 +79,26 @@ pub(crate) struct Restore {
 
     #[command(flatten)]
     pub(crate) waits: Waits,
+
+    #[command(flatten)]
+    pub(crate) state: State,
+}
+
+/// Whether a restore of a directory can be gone on with, and whether this one goes on.
+#[derive(Debug, Args)]
+pub(crate) struct State {
+    /// Go on with an interrupted restore; NAME is that of its state if it isn't asbackup.restore.state.json
+    #[arg(long = "continue", value_name = "NAME", conflicts_with_all = ["no_resume", "input_file", "validate"])]
+    #[expect(clippy::option_option, reason = "the flag, and its value, may be left out")]
+    pub(crate) go_on: Option<Option<String>>,
+
+    /// Directory of the state, if it isn't to lie beside the data
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["no_resume", "input_file", "validate"])]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Keep no state, so that the restore can't be gone on with
+    #[arg(long)]
+    pub(crate) no_resume: bool,
 }
 
 /// Where the backup lies.
@@ -116,6 +144,11 @@ pub(crate) struct Rules {
     /// Count and leave out records that the server refuses; 1,000 of the same kind in a row still end the job
     #[arg(long)]
     pub(crate) ignore_record_error: bool,
+
+    /// Keep the records that the server refuses in this file, which can be restored, and the reasons in FILE.reasons; implies
+    /// --ignore-record-error
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["validate", "dry_run"])]
+    pub(crate) dead_letter: Option<PathBuf>,
 
     /// End with exit code 3 if records were left out by --ignore-record-error
     #[arg(long, requires = "ignore_record_error")]

@@ -82,13 +82,23 @@ impl Summary for RestoreReport {
         if !self.namespace.is_empty() {
             rows.add("namespace", self.namespace.clone());
         }
+        if self.dry_run {
+            rows.add("dry run", "nothing was written; what counts as inserted, created or replaced would be");
+        }
         rows.add("records", counts.text());
         rows.add("indexes", indexes.text());
         rows.add("UDF modules", udfs.text());
         rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
         rows.add("completeness", completeness(self.source.completeness));
         rows.troubles(&self.errors);
+        if let Some(path) = &self.state_file {
+            rows.add("state", format!("{path}: --continue goes on from here"));
+        }
         rows.end(&self.span, &self.rates, &self.warnings)
+    }
+
+    fn state_file(&self) -> Option<&str> {
+        self.state_file.as_deref()
     }
 }
 

@@ -242,3 +242,17 @@ fn manifest_is_checked_required_and_may_tolerate_extra_files() {
     run(asrestore(), "--validate -d {} --require-manifest", dir.path()).expect(4);
     restore(&server, "--require-manifest", dir.path()).expect(4).says(&["has no manifest"]);
 }
+
+#[test]
+fn dry_run_writes_nothing_and_says_so() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    back_up(&server, "", dir.path()).expect(0);
+    let flags = "--dry-run --verify-first";
+    restore(&server, flags, dir.path())
+        .expect(0)
+        .says(&["dry run         nothing was written", "1,000 inserted"]);
+    let report = restore(&server, "--dry-run --report json", dir.path()).expect(0).report();
+    assert_eq!((&report["dry_run"], &report["records"]["inserted"]), (&json!(true), &json!(RECORDS)));
+    assert_eq!(server.store().record_count("copy"), 0);
+    assert!(restore(&server, "--report json", dir.path()).expect(0).report().get("dry_run").is_none());
+}

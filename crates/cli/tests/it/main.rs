@@ -3,6 +3,7 @@
 mod config;
 mod jobs;
 mod options;
+mod resume;
 mod resume_backup;
 mod security;
 mod selection;

@@ -28,7 +28,7 @@ pub(crate) async fn rows(records: u64, exists: ExistsRule) -> Batch {
         let progress = query.next(|record| {
             row.clear();
             encode_row(&mut row, record, b"test", rules);
-            batch.push(&row, record.void_time);
+            batch.push(&row, record.void_time, 0);
         });
         more = progress.await.unwrap() == QueryProgress::More;
     }
@@ -64,7 +64,7 @@ async fn the_seconds_that_are_left_are_sent() {
     source.store().for_each_record("test", |record| encode_row(&mut row, record, b"test", rules));
     let now = 2_000_000_000;
     let mut batch = Batch::new();
-    batch.push(&row, VoidTime(now - VoidTime::EPOCH_UNIX_SECONDS + 1000));
+    batch.push(&row, VoidTime(now - VoidTime::EPOCH_UNIX_SECONDS + 1000), 0);
     cluster.nodes()[0].write_batch(&mut batch, &DEADLINES, now).await.unwrap();
     assert_eq!(batch.results(), [OK]);
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();

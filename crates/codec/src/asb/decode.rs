@@ -84,6 +84,12 @@ impl Decoder {
         self.position
     }
 
+    /// Returns the version that the header names; the usual one before it was read.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// Returns the namespace that the header names, the last one if it names several.
     #[must_use]
     pub fn namespace(&self) -> Option<&[u8]> {

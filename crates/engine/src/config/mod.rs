@@ -8,6 +8,7 @@ mod restore;
 mod scope;
 mod secret;
 mod selection;
+mod state;
 
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
 pub use envelope::{
@@ -16,9 +17,10 @@ pub use envelope::{
 pub use filter::{FilterExpression, Lifetime, Modified, NoFilter, NoTimeBetween};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
-    BatchLimits, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename, RestoreConfig,
-    ValidateConfig, WriteRetry, Writes,
+    BatchLimits, Effect, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename,
+    RestoreConfig, ValidateConfig, Verification, WriteRetry, Writes,
 };
 pub use scope::{NodeSelector, PartitionList, RackId, Scope, ScopeError};
 pub use secret::{AgentAddress, AgentTls, SecretAgent, SecretEncoding, SecretName, SecretNameError};
 pub use selection::{BinSelection, EntryClass, Names, NamesError};
+pub use state::{Start, StateConfig, StatePlace, StateRule};

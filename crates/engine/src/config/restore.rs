@@ -1,10 +1,10 @@
 //! What a restore, or a validation, may be asked for.
 
-use std::{collections::BTreeSet, num::NonZeroUsize, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use asbackup_codec::wire::WriteRules;
 
-use super::{Encryption, EntryClass, ExpectedCompression, Names, Parallelism};
+use super::{Encryption, EntryClass, ExpectedCompression, Names, Parallelism, StateConfig, StateRule};
 
 /// What to restore, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,9 @@ pub struct RestoreConfig {
     pub writes: Writes,
     /// What a record does to the job that the server refuses. Default: the job stops.
     pub record_errors: RecordErrors,
+    /// The file in which refused records are kept, with their reasons in one beside it whose name ends in `.reasons`. They
+    /// are left out then, as with [`RecordErrors::Ignore`]. Default: they aren't kept.
+    pub dead_letter: Option<PathBuf>,
     /// When an existing record gives way. Default: it is updated if the backup's generation is greater.
     pub rules: WriteRules,
     /// How long a write's socket may stay silent. Default: 10 s.
@@ -48,6 +51,12 @@ pub struct RestoreConfig {
     pub encryption: Option<Encryption>,
     /// How the backup must be compressed. Default: in any way, since that is detected.
     pub expected_compression: Option<ExpectedCompression>,
+    /// When the hashes of a backup's files are checked. Default: while they are read.
+    pub verification: Verification,
+    /// Whether anything is written. Default: it is.
+    pub effect: Effect,
+    /// Whether a state is kept, by which an interrupted job goes on. Default: beside the data.
+    pub state: StateRule,
 }
 
 impl RestoreConfig {
@@ -65,6 +74,7 @@ impl RestoreConfig {
             readers: Parallelism::ONE,
             writes: Writes::Batches(BatchLimits::default()),
             record_errors: RecordErrors::Stop,
+            dead_letter: None,
             rules: WriteRules::default(),
             socket_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(10),
@@ -73,6 +83,9 @@ impl RestoreConfig {
             extra_files: ExtraFiles::Refuse,
             encryption: None,
             expected_compression: None,
+            verification: Verification::WhileReading,
+            effect: Effect::Write,
+            state: StateRule::Kept(StateConfig::new()),
         }
     }
 }
@@ -105,6 +118,25 @@ pub enum ExtraFiles {
     Refuse,
     /// They are left out.
     LeaveOut,
+}
+
+/// When the hashes of a backup's files are checked against its manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// While they are read: what a damaged file held may have been written when it turns out.
+    WhileReading,
+    /// All of them before the first write, and once more while they are read, in case they change.
+    First,
+}
+
+/// Whether a restore changes the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It writes.
+    Write,
+    /// It writes nothing, and counts what it would write; what the server would say to records isn't known then. No
+    /// state is kept.
+    Count,
 }
 
 /// Entries of one namespace are written into another; entries of any third one end the job.

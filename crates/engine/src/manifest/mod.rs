@@ -15,7 +15,7 @@ pub(crate) use error::DocumentError;
 pub(crate) use hash::{Hashing, StoredHash};
 pub(crate) use options::{fingerprint, options};
 pub(crate) use publish::{Publication, publish};
-pub(crate) use seal::{check_head, check_named_seal, seal};
+pub(crate) use seal::{check_head, check_named_seal, check_seal, seal};
 pub(crate) use side_file::{SetIndex, SideFile};
 pub use survey::Completeness;
 pub(crate) use survey::{BackupSet, OTHER_HASH, SetFile, SetRules, read, refuse, survey};

@@ -66,7 +66,7 @@ pub(crate) fn check_named_seal(text: &str, key: Option<&AesKey>) -> Result<(), D
 }
 
 /// Checks the seal of a document.
-pub(super) fn check_seal(text: &str, hashing: &Hashing) -> Result<(), DocumentError> {
+pub(crate) fn check_seal(text: &str, hashing: &Hashing) -> Result<(), DocumentError> {
     let Sealed { seal } = serde_json::from_str(text)?;
     // A string without escapes is borrowed from the text, and one with escapes can't be borrowed and is refused.
     let start = seal.as_ptr().addr() - text.as_ptr().addr();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use asbackup_cluster::{Batch, Cluster, Node, WriteDeadlines};
-use asbackup_model::RowBlock;
+use asbackup_model::{RowBlock, VoidTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -12,7 +12,8 @@ use crate::{
     job::JobContext,
     pipeline::{Spare, Tasks},
     plan::check_namespace,
-    sink::{refusal::Refusals, write::Write},
+    restore_state::Ticket,
+    sink::{dead_letters::DeadLetters, refusal::Refusals, write::Write},
 };
 
 /// Size from which on a batch is sent, however few rows it has.
@@ -21,12 +22,22 @@ pub(crate) const BATCH_BYTES: usize = 1 << 20;
 /// Bytes of all batches under way.
 pub(crate) const BYTES_IN_FLIGHT: usize = 16 << 20;
 
+/// Rows of one block, and the ticket that counts their answers.
+#[derive(Debug, Default)]
+pub(crate) struct TrackedRows {
+    pub(crate) rows: RowBlock,
+    pub(crate) ticket: Arc<Ticket>,
+}
+
 /// What all writes of a restore share.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) cluster: Cluster,
     pub(crate) writes: Writes,
     pub(crate) refusals: Refusals,
+    pub(crate) dead_letters: Option<Arc<DeadLetters>>,
+    /// The namespace in the backup, if it is another one in the cluster.
+    pub(crate) renamed_from: Option<String>,
     pub(crate) deadlines: WriteDeadlines,
     pub(crate) retry: WriteRetry,
     pub(crate) clock: Clock,
@@ -37,8 +48,8 @@ pub(crate) struct Writer {
 /// Takes blocks from the queue until it ends, and waits until all their rows have a final answer.
 pub(crate) async fn run(
     writer: Arc<Writer>,
-    blocks: async_channel::Receiver<RowBlock>,
-    spare: Spare<RowBlock>,
+    blocks: async_channel::Receiver<TrackedRows>,
+    spare: Spare<TrackedRows>,
 ) -> Result<(), Error> {
     let mut dealer = Dealer::new(writer);
     let dealt = dealer.deal_all(&blocks, &spare).await;
@@ -48,21 +59,26 @@ pub(crate) async fn run(
     dealer.writes.join_after(dealt).await
 }
 
-/// One batch per owner. Rows of a partition that has no owner at the moment wait for one like any others that have to
-/// be tried again.
-#[derive(Default)]
-pub(super) struct Dealt(pub(super) Vec<(Option<Node>, Batch)>);
+/// A batch that is being filled. A partition may have no owner at the moment: its rows wait for one like any others that
+/// have to be tried again.
+struct Open {
+    owner: Option<Node>,
+    batch: Batch,
+    /// Those of its rows; a row's origin is the place of its own.
+    tickets: Vec<Arc<Ticket>>,
+}
 
-impl Dealt {
-    pub(super) fn batch(&mut self, owner: Option<&Node>, writer: &Writer) -> &mut Batch {
-        let index = match self.0.iter().position(|(dealt, _)| dealt.as_ref() == owner) {
-            Some(index) => index,
-            None => {
-                self.0.push((owner.cloned(), writer.spare_batch()));
-                self.0.len() - 1
-            }
-        };
-        &mut self.0[index].1
+impl Open {
+    fn new(owner: Option<Node>, writer: &Writer) -> Self {
+        Self { owner, batch: writer.spare_batch(), tickets: Vec::new() }
+    }
+
+    fn push(&mut self, row: &[u8], void_time: VoidTime, ticket: &Arc<Ticket>) {
+        if self.tickets.last().is_none_or(|last| !Arc::ptr_eq(last, ticket)) {
+            self.tickets.push(Arc::clone(ticket));
+        }
+        let origin = u32::try_from(self.tickets.len() - 1).expect("a batch has at most 65,535 rows");
+        self.batch.push(row, void_time, origin);
     }
 }
 
@@ -70,7 +86,7 @@ impl Dealt {
 struct Dealer {
     writer: Arc<Writer>,
     namespace: Vec<u8>,
-    open: Dealt,
+    open: Vec<Open>,
     batches: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     writes: Tasks,
@@ -80,7 +96,7 @@ impl Dealer {
     fn new(writer: Arc<Writer>) -> Self {
         Self {
             namespace: Vec::new(),
-            open: Dealt::default(),
+            open: Vec::new(),
             batches: Arc::new(Semaphore::new(writer.writes.in_flight())),
             bytes: Arc::new(Semaphore::new(BYTES_IN_FLIGHT)),
             writes: Tasks::new(writer.job.token.clone()),
@@ -90,19 +106,19 @@ impl Dealer {
 
     async fn deal_all(
         &mut self,
-        blocks: &async_channel::Receiver<RowBlock>,
-        spare: &Spare<RowBlock>,
+        blocks: &async_channel::Receiver<TrackedRows>,
+        spare: &Spare<TrackedRows>,
     ) -> Result<(), Error> {
         let job = self.writer.job.clone();
         while let Ok(mut block) = job.or_cancelled(blocks.recv()).await? {
-            self.deal(&block).await?;
-            block.clear();
+            self.deal(&block.rows, &block.ticket).await?;
+            block.rows.clear();
             spare.give(block);
         }
         self.flush().await
     }
 
-    async fn deal(&mut self, block: &RowBlock) -> Result<(), Error> {
+    async fn deal(&mut self, block: &RowBlock, ticket: &Arc<Ticket>) -> Result<(), Error> {
         if block.namespace != self.namespace {
             self.flush().await?;
             self.begin_namespace(&block.namespace).await?;
@@ -112,14 +128,23 @@ impl Dealer {
         for row in &block.rows {
             let bytes = block.row(row);
             let owner = map.owner(row.partition);
-            let batch = self.open.batch(owner, &self.writer);
-            if self.writer.is_full(batch, bytes.len()) {
-                let full = std::mem::replace(batch, self.writer.spare_batch());
-                self.send(owner.cloned(), full).await?;
+            let index = self.open_for(owner);
+            if self.writer.is_full(&self.open[index].batch, bytes.len()) {
+                let empty = Open::new(owner.cloned(), &self.writer);
+                let full = std::mem::replace(&mut self.open[index], empty);
+                self.send(full).await?;
             }
-            self.open.batch(owner, &self.writer).push(bytes, row.void_time);
+            self.open[index].push(bytes, row.void_time, ticket);
         }
         Ok(())
+    }
+
+    /// Returns the place of the batch for an owner.
+    fn open_for(&mut self, owner: Option<&Node>) -> usize {
+        self.open.iter().position(|open| open.owner.as_ref() == owner).unwrap_or_else(|| {
+            self.open.push(Open::new(owner.cloned(), &self.writer));
+            self.open.len() - 1
+        })
     }
 
     /// A namespace that the cluster doesn't have would look like partitions that wait for an owner.
@@ -131,19 +156,19 @@ impl Dealer {
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
-        for (owner, batch) in std::mem::take(&mut self.open.0) {
-            self.send(owner, batch).await?;
+        for open in std::mem::take(&mut self.open) {
+            self.send(open).await?;
         }
         Ok(())
     }
 
     /// Hands a batch to a task of its own, as soon as the limits allow one more.
-    async fn send(&mut self, owner: Option<Node>, batch: Batch) -> Result<(), Error> {
+    async fn send(&mut self, Open { owner, batch, tickets }: Open) -> Result<(), Error> {
         if batch.is_empty() {
             return Ok(());
         }
         let permits = self.permits(batch.bytes()).await?;
-        let write = Write { writer: Arc::clone(&self.writer), namespace: self.namespace.clone() };
+        let write = Write { writer: Arc::clone(&self.writer), namespace: self.namespace.clone(), tickets };
         self.writes.spawn(async move {
             let result = write.run(owner, batch).await;
             drop(permits);

@@ -11,14 +11,23 @@ use asbackup_model::{SecondaryIndex, UdfModule};
 
 use crate::{
     Error, ErrorKind,
-    config::{EntryClass, IndexConflict, Rename},
+    config::{Effect, EntryClass, IndexConflict, Rename},
     job::JobContext,
+    restore_state::{MetadataCounts, Ticket},
 };
 
 /// How long an index may take until it is built, or a module until all nodes have it. A large namespace takes its time.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// An entry that isn't a record.
+#[derive(Debug)]
+pub(crate) struct TrackedMetadata {
+    pub(crate) entry: Metadata,
+    /// That of the block in whose place in the file it stands.
+    pub(crate) ticket: Arc<Ticket>,
+}
+
+/// An index or a UDF module.
 #[derive(Debug)]
 pub(crate) enum Metadata {
     Index(SecondaryIndex),
@@ -31,6 +40,7 @@ pub(crate) struct MetadataWriter {
     pub(crate) rename: Option<Rename>,
     pub(crate) left_out: BTreeSet<EntryClass>,
     pub(crate) conflict: IndexConflict,
+    pub(crate) effect: Effect,
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
     pub(crate) job: JobContext,
 }
@@ -52,15 +62,19 @@ enum IndexEnd {
 /// Takes entries from the queue until it ends.
 pub(crate) async fn run(
     writer: MetadataWriter,
-    entries: async_channel::Receiver<Metadata>,
+    entries: async_channel::Receiver<TrackedMetadata>,
 ) -> Result<(), Error> {
-    loop {
-        match writer.job.or_cancelled(entries.recv()).await? {
-            Ok(Metadata::Index(index)) => writer.create_index(index).await?,
-            Ok(Metadata::Udf(udf)) => writer.put_udf(&udf).await?,
-            Err(_closed) => return Ok(()),
+    let counters = &writer.job.counters;
+    while let Ok(TrackedMetadata { entry, ticket }) = writer.job.or_cancelled(entries.recv()).await? {
+        // Nobody else counts metadata meanwhile.
+        let before = MetadataCounts::of(counters);
+        match entry {
+            Metadata::Index(index) => writer.create_index(index).await?,
+            Metadata::Udf(udf) => writer.put_udf(&udf).await?,
         }
+        ticket.metadata_done(MetadataCounts::of(counters).since(before));
     }
+    Ok(())
 }
 
 impl MetadataWriter {
@@ -108,6 +122,9 @@ impl MetadataWriter {
     }
 
     async fn create_and_wait(&self, index: &SecondaryIndex) -> Result<IndexEnd, asbackup_cluster::Error> {
+        if self.effect == Effect::Count {
+            return Ok(self.foreseen(self.cluster.find_index(index).await?));
+        }
         let end = match (self.cluster.create_index(index).await?, self.conflict) {
             (IndexCreation::Created, _) => IndexEnd::Created,
             (IndexCreation::Same, _) => return Ok(IndexEnd::Same),
@@ -119,6 +136,17 @@ impl MetadataWriter {
             self.cluster.wait_for_index(&index.namespace, &index.name, LONGEST_WAIT).await?;
         }
         Ok(end)
+    }
+
+    /// Returns what would become of an index of which that is there already.
+    fn foreseen(&self, found: Option<IndexCreation>) -> IndexEnd {
+        match (found, self.conflict) {
+            (None | Some(IndexCreation::Created), _) => IndexEnd::Created,
+            (Some(IndexCreation::Same), _) => IndexEnd::Same,
+            (Some(IndexCreation::Conflict), IndexConflict::Keep) => IndexEnd::Kept,
+            (Some(IndexCreation::Conflict), IndexConflict::Fail) => IndexEnd::Conflict,
+            (Some(IndexCreation::Conflict), IndexConflict::Replace) => IndexEnd::Replaced,
+        }
     }
 
     async fn replace(&self, index: &SecondaryIndex) -> Result<IndexEnd, asbackup_cluster::Error> {
@@ -138,6 +166,10 @@ impl MetadataWriter {
             counters.udfs_not_restored.add(1);
             return Ok(());
         }
+        if self.effect == Effect::Count {
+            counters.udfs_written.add(1);
+            return Ok(());
+        }
         match self.job.or_cancelled(self.cluster.put_udf(udf, LONGEST_WAIT)).await? {
             Ok(()) => counters.udfs_written.add(1),
             Err(error) => {
@@ -150,6 +182,10 @@ impl MetadataWriter {
     }
 
     pub(super) fn warn(&self, warning: String) {
+        let warning = match self.effect {
+            Effect::Write => warning,
+            Effect::Count => format!("this would be said: {warning}"),
+        };
         tracing::warn!("{warning}");
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
@@ -169,7 +205,7 @@ pub(crate) fn other_namespace(namespace: &[u8], rename: Option<&Rename>, file: O
 }
 
 /// Returns an error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -1,6 +1,8 @@
 //! What makes blocks durable: files, or a cluster.
 
 pub(crate) mod cluster;
+pub(crate) mod count;
+pub(crate) mod dead_letters;
 mod durable;
 pub(crate) mod file;
 pub(crate) mod file_set;

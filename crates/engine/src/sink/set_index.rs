@@ -6,7 +6,7 @@ use asbackup_cluster::{Error as ClusterError, IndexCreation};
 use super::metadata::{LONGEST_WAIT, MetadataWriter, chain, other_namespace};
 use crate::{
     Error,
-    config::{EntryClass, IndexConflict},
+    config::{Effect, EntryClass, IndexConflict},
     manifest::SetIndex,
 };
 
@@ -60,6 +60,16 @@ impl MetadataWriter {
     ) -> Result<(IndexCreation, Attempt), ClusterError> {
         let (namespace, name) = (namespace.as_bytes(), name.as_bytes());
         let mut attempt = Attempt::First;
+        if self.effect == Effect::Count {
+            let found = self.cluster.find_set_index(namespace, name, set.as_bytes()).await?;
+            return Ok(match (found, self.conflict) {
+                (None, _) => (IndexCreation::Created, attempt),
+                (Some(IndexCreation::Conflict), IndexConflict::Replace) => {
+                    (IndexCreation::Created, Attempt::AfterDropping)
+                }
+                (Some(found), _) => (found, attempt),
+            });
+        }
         let mut creation = self.cluster.create_set_index(namespace, name, set.as_bytes()).await?;
         if creation == IndexCreation::Conflict && self.conflict == IndexConflict::Replace {
             self.cluster.drop_index(namespace, name, LONGEST_WAIT).await?;

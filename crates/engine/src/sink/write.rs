@@ -2,12 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use asbackup_cluster::{Batch, Node, ResultClass, RowResult, class};
+use asbackup_cluster::{Batch, Node, ResultClass, RowInBatch, RowResult, class};
 use asbackup_codec::wire::{ResultCode, row_digest};
 
-use super::cluster::{Dealt, Writer};
+use super::cluster::Writer;
+use super::dead_letters::DeadLetter;
 use super::refusal::{self, Verdict};
-use crate::{Error, ErrorKind, config::Writes};
+use crate::{
+    Error, ErrorKind,
+    config::Writes,
+    progress::Counters,
+    restore_state::{Answers, Ticket},
+};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -16,6 +22,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Write {
     pub(super) writer: Arc<Writer>,
     pub(super) namespace: Vec<u8>,
+    /// By the origin of its rows.
+    pub(super) tickets: Vec<Arc<Ticket>>,
+}
+
+/// One batch per owner.
+#[derive(Default)]
+struct Dealt(Vec<(Option<Node>, Batch)>);
+
+/// Final answers to rows one after another of the same origin, so that a ticket is looked at once for all of them.
+struct Answered<'a> {
+    tickets: &'a [Arc<Ticket>],
+    counters: &'a Counters,
+    origin: u32,
+    answers: Answers,
 }
 
 /// Rows that have to be tried again, and why.
@@ -69,7 +89,7 @@ impl Write {
     async fn attempt(&self, owner: Option<&Node>, batch: &mut Batch, left: &mut Left) -> Result<(), Error> {
         let Some(node) = owner else {
             left.reason = "no_owner";
-            batch.rows().for_each(|(row, void_time, result)| left.rows.push_again(row, void_time, result));
+            batch.rows().for_each(|row| left.rows.push_again(row));
             return Ok(());
         };
         let now_unix_s = self.writer.clock.unix_s();
@@ -85,51 +105,77 @@ impl Write {
             left.reason = error.reason();
             left.cause = Some(error);
         }
-        match self.settle(batch, left) {
+        match self.settle(batch, left, node)? {
             None => Ok(()),
             Some(Ending { verdict, code, row }) => Err(refusal::error(verdict, code, row, node)),
         }
     }
 
     /// Counts the final answers of a batch. Returns the first row that ends the job, if one does.
-    fn settle<'a>(&self, batch: &'a Batch, left: &mut Left) -> Option<Ending<'a>> {
+    fn settle<'a>(
+        &self,
+        batch: &'a Batch,
+        left: &mut Left,
+        node: &Node,
+    ) -> Result<Option<Ending<'a>>, Error> {
         let counters = &self.writer.job.counters;
         let mut judge = self.writer.refusals.judge();
-        let (mut inserted, mut fresher, mut existed, mut in_doubt_rows, mut ending) = (0, 0, 0, 0, None);
-        for (row, void_time, result) in batch.rows() {
-            match result {
+        let (mut in_doubt_rows, mut ending) = (0, None);
+        let mut answered =
+            Answered { tickets: &self.tickets, counters, origin: 0, answers: Answers::default() };
+        for row in batch.rows() {
+            match row.result {
                 RowResult::Answered(code) if class(code) == ResultClass::Outcome => {
                     judge.accepted();
+                    let answers = answered.of(row.origin);
                     match code {
-                        ResultCode::GENERATION => fresher += 1,
-                        ResultCode::EXISTS => existed += 1,
-                        _ => inserted += 1,
+                        ResultCode::GENERATION => answers.fresher += 1,
+                        ResultCode::EXISTS => answers.existed += 1,
+                        _ => answers.inserted += 1,
                     }
                 }
                 RowResult::Answered(code) if class(code) == ResultClass::Transient => {
                     left.reason = code.name();
-                    left.rows.push(row, void_time);
+                    let result = RowResult::Unanswered { in_doubt: false };
+                    left.rows.push_again(RowInBatch { result, ..row });
                 }
                 RowResult::Answered(code) => {
                     let verdict = judge.refused(code);
-                    let counts =
-                        if verdict == Verdict::Failed { &counters.failed } else { &counters.ignored };
-                    counts.add(code.name(), 1);
+                    if verdict == Verdict::Failed {
+                        counters.failed.add(code.name(), 1);
+                    } else {
+                        self.ignore(&row, code, node)?;
+                    }
                     if verdict != Verdict::Ignored {
-                        ending = ending.or(Some(Ending { verdict, code, row }));
+                        ending = ending.or(Some(Ending { verdict, code, row: row.bytes }));
                     }
                 }
                 RowResult::Unanswered { in_doubt } => {
                     in_doubt_rows += u64::from(in_doubt && batch.was_sent());
-                    left.rows.push_again(row, void_time, result);
+                    left.rows.push_again(row);
                 }
             }
         }
-        counters.inserted.add(inserted);
-        counters.fresher.add(fresher);
-        counters.existed.add(existed);
+        answered.end();
         counters.in_doubt_attempts.add(in_doubt_rows);
-        ending
+        Ok(ending)
+    }
+
+    /// Leaves out a row that was refused, and keeps its record if that is wanted.
+    fn ignore(&self, row: &RowInBatch<'_>, code: ResultCode, node: &Node) -> Result<(), Error> {
+        let ticket = &self.tickets[row.origin as usize];
+        if let Some(dead_letters) = &self.writer.dead_letters {
+            let digest = row_digest(row.bytes);
+            let text = ticket.take_text(digest).ok_or_else(|| {
+                Error::of(ErrorKind::Internal, format!("the text of refused record {digest} is lost")).build()
+            })?;
+            let namespace =
+                self.writer.renamed_from.as_ref().map_or(&*self.namespace, |name| name.as_bytes());
+            dead_letters.add(&DeadLetter { namespace, digest, text: &text, code, node: node.name() })?;
+        }
+        self.writer.job.counters.ignored.add(code.name(), 1);
+        ticket.ignored(code.name());
+        Ok(())
     }
 
     /// Deals rows anew, by a map of the partitions that was asked for again.
@@ -140,9 +186,9 @@ impl Write {
         }
         let map = self.writer.cluster.partition_map(&self.namespace);
         let mut parts = Dealt::default();
-        for (row, void_time, result) in rows.rows() {
-            let owner = map.owner(row_digest(row).partition());
-            parts.batch(owner, &self.writer).push_again(row, void_time, result);
+        for row in rows.rows() {
+            let owner = map.owner(row_digest(row.bytes).partition());
+            parts.batch(owner, &self.writer).push_again(row);
         }
         Ok(parts)
     }
@@ -167,6 +213,41 @@ impl Write {
         match left.cause {
             Some(cause) => error.source(cause).build(),
             None => error.build(),
+        }
+    }
+}
+
+impl Dealt {
+    fn batch(&mut self, owner: Option<&Node>, writer: &Writer) -> &mut Batch {
+        let index = match self.0.iter().position(|(dealt, _)| dealt.as_ref() == owner) {
+            Some(index) => index,
+            None => {
+                self.0.push((owner.cloned(), writer.spare_batch()));
+                self.0.len() - 1
+            }
+        };
+        &mut self.0[index].1
+    }
+}
+
+impl Answered<'_> {
+    /// Returns the answers to count a row of that origin in.
+    fn of(&mut self, origin: u32) -> &mut Answers {
+        if origin != self.origin {
+            self.end();
+            self.origin = origin;
+        }
+        &mut self.answers
+    }
+
+    /// Counts the answers, and hands them to their ticket.
+    fn end(&mut self) {
+        let answers = std::mem::take(&mut self.answers);
+        if answers != Answers::default() {
+            self.counters.inserted.add(answers.inserted);
+            self.counters.existed.add(answers.existed);
+            self.counters.fresher.add(answers.fresher);
+            self.tickets[self.origin as usize].answered(answers);
         }
     }
 }

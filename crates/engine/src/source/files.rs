@@ -8,7 +8,7 @@ use std::{
 
 use asbackup_codec::{
     Step,
-    asb::{DecodeError, Decoder, Entry},
+    asb::{DecodeError, Decoder, Entry, Version},
 };
 use asbackup_model::{RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
@@ -39,7 +39,11 @@ impl FileQueue {
 /// One entry of a file.
 #[derive(Debug)]
 pub(crate) enum FileEntry<'a> {
-    Record(RecordView<'a>),
+    Record {
+        record: RecordView<'a>,
+        /// Its text; none of a version whose text means something else in the present one.
+        text: Option<&'a [u8]>,
+    },
     SecondaryIndex(SecondaryIndex),
     UdfModule(UdfModule),
 }
@@ -75,11 +79,11 @@ impl<'a> FileReader<'a> {
         }
     }
 
-    /// Decodes a file and hands over its entries, in order. Returns what of it isn't as the manifest says.
+    /// Decodes a file and hands over its entries, in order, each with the offset of the text behind it. Returns what of it isn't as the manifest says.
     pub(crate) fn read(
         &mut self,
         file: &SetFile,
-        on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+        on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<Option<Finding>, Error> {
         self.counts = EntryCounts::default();
         // Taken out while the file holds on to it.
@@ -95,7 +99,7 @@ impl<'a> FileReader<'a> {
         &mut self,
         file: &StoredFile,
         input: &mut OpenFile<'_>,
-        mut on_entry: impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+        mut on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut decoder = Decoder::new();
         self.buffer.clear();
@@ -120,7 +124,7 @@ impl<'a> FileReader<'a> {
         &mut self,
         file: &StoredFile,
         decoder: &mut Decoder,
-        on_entry: &mut impl FnMut(FileEntry<'_>) -> Result<(), Error>,
+        on_entry: &mut impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<usize, Error> {
         let mut decoded = 0;
         let need = loop {
@@ -129,19 +133,21 @@ impl<'a> FileReader<'a> {
                 Step::Need(need) => break need,
                 Step::Damaged(error) => return Err(damaged(file, &error)),
                 Step::Done { value, used } => {
+                    let end = decoder.position().byte;
                     match value {
                         Entry::HeaderLine => {}
                         Entry::Record => {
                             self.counts.records += 1;
-                            on_entry(FileEntry::Record(self.layout.view(input)))?;
+                            let text = input.get(..used).filter(|_| decoder.version() != Version::V30);
+                            on_entry(FileEntry::Record { record: self.layout.view(input), text }, end)?;
                         }
                         Entry::SecondaryIndex(index) => {
                             self.counts.indexes += 1;
-                            on_entry(FileEntry::SecondaryIndex(index))?;
+                            on_entry(FileEntry::SecondaryIndex(index), end)?;
                         }
                         Entry::UdfModule(udf) => {
                             self.counts.udfs += 1;
-                            on_entry(FileEntry::UdfModule(udf))?;
+                            on_entry(FileEntry::UdfModule(udf), end)?;
                         }
                     }
                     decoded += used;

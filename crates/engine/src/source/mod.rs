@@ -2,5 +2,7 @@
 
 pub(crate) mod files;
 pub(crate) mod open;
+pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod selection;
+pub(crate) mod verify;

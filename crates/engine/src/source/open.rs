@@ -264,7 +264,7 @@ fn broken_frame(name: &str, error: ZstdError, stored_bytes: u64) -> Error {
         .build()
 }
 
-fn unreadable(name: &str, source: io::Error) -> Error {
+pub(super) fn unreadable(name: &str, source: io::Error) -> Error {
     Error::of(ErrorKind::Storage, format!("cannot read {name}"))
         .place(|place| place.file = Some(name.to_owned()))
         .source(source)

@@ -40,11 +40,7 @@ pub(crate) fn continued(mut config: BackupConfig) -> BackupConfig {
     config
 }
 
-pub(crate) async fn run(
-    from: &TestServer,
-    config: BackupConfig,
-    directory: &Path,
-) -> Result<Arc<BackupReport>, Error> {
+async fn run(from: &TestServer, config: BackupConfig, directory: &Path) -> Result<Arc<BackupReport>, Error> {
     client(from).await.backup(config, Local::directory(directory)).wait().await
 }
 

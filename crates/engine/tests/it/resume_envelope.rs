@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     envelope::{encryption, other_key},
-    resume::{RECORDS, config, continued, killed_everywhere, open_files, refused, resume, run, state, tear},
+    resume::{RECORDS, config, continued, killed_everywhere, open_files, refused, resume, state, tear},
     setup::{NAMESPACE, assert_same, back_up, client, loaded_server, restore_config, server},
 };
 
@@ -120,9 +120,7 @@ async fn another_key_another_cipher_and_no_key_are_refused() {
         assert_eq!(
             refused(&from, other, left.path(), ErrorKind::Integrity).await,
             (
-                "asbackup.state.json can't be relied on: doesn't fit the encryption key: it is damaged, or another \
-                 key or cipher (AES128, AES256) belongs to it"
-                    .to_owned(),
+                "asbackup.state.json can't be relied on".to_owned(),
                 "give the cipher and the key that the backup was begun with, or start anew in an empty directory"
                     .to_owned()
             )
