@@ -10,6 +10,7 @@ mod differences;
 mod fuzz;
 mod interop;
 mod layers;
+mod limits;
 mod measure;
 mod process;
 mod python;
@@ -42,6 +43,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Measures our tools beside backup-go on the same server and data.
     Bench(bench::Args),
+    /// Watches how steadily jobs keep limits of records and of bytes per second.
+    Limits(limits::Args),
     /// Runs a command and prints what it used as one line of JSON; the bench calls this.
     #[command(hide = true)]
     Measure {
@@ -73,6 +76,7 @@ fn run(command: Command) -> Result<()> {
         Command::Interop => interop::run(&workspace),
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Limits(args) => limits::run(&args),
         Command::Measure { command } => measure::run(&command),
     }
 }

@@ -5,21 +5,22 @@ mod selection;
 
 use std::{
     collections::BTreeSet,
-    num::{NonZeroU64, NonZeroUsize},
-    path::PathBuf,
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, Effect, EntryClass,
-    ExistingFiles, ExistsRule, ExtraFiles, GenerationRule, InfoRetry, Local, ManifestRule, MetadataOrder,
-    Names, Parallelism, RecordErrors, Rename, RestoreConfig, ScanRetry, Seed, Spelling, Start, StateConfig,
-    StatePlace, StateRule, ValidateConfig, Verification, WriteRetry, WriteRules, Writes,
+    ExistingFiles, ExistsRule, ExtraFiles, GenerationRule, InfoRetry, Limits, Local, ManifestRule,
+    MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, Sampling, ScanRetry, Seed,
+    Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig, Verification, WriteRetry,
+    WriteRules, Writes,
 };
 
 use crate::{
-    args::{Backup, Connection, IndexConflict, LeftOut, Restore, State},
+    args::{Backup, Connection, IndexConflict, LeftOut, Rates, Restore, State},
     envelope,
     failure::Failure,
     value_source::ValueSource,
@@ -86,12 +87,21 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.total_timeout = Some(args.total_timeout).filter(|longest| !longest.is_zero());
     config.page_records = NonZeroU64::new(args.scan_page_size);
     config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
+    config.throttle_pause = args.throttle_pause;
+    config.limits = limits(&args.rates);
     Ok(config)
 }
 
 /// Returns where a backup is written.
 pub(crate) fn target(args: &Backup) -> Local {
-    Local::directory(&args.directory)
+    Local::directory(args.directory.as_deref().unwrap_or_else(|| Path::new("")))
+}
+
+/// Returns what an estimate reads.
+pub(crate) fn sampling(args: &Backup) -> Sampling {
+    let mut sampling = Sampling::default();
+    sampling.samples = args.sample.estimate_samples;
+    sampling
 }
 
 /// Returns what a restore is to do, but for its encryption. `cache` is where states lie that can't lie beside their data.
@@ -122,6 +132,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
         first_pause: args.waits.retry_base_interval,
         multiplier: args.waits.retry_multiplier,
     };
+    config.limits = limits(&args.rates);
     (config.manifest, config.extra_files) = set_rules(args);
     config.verification = if args.verify_first { Verification::First } else { Verification::WhileReading };
     config.effect = if args.dry_run { Effect::Count } else { Effect::Write };
@@ -171,6 +182,13 @@ pub(crate) fn files_at_once(args: &Restore) -> usize {
 
 fn parallelism(count: usize) -> Result<Parallelism, Failure> {
     Parallelism::new(count).map_err(|error| Failure::usage(error.to_string(), "change --parallel"))
+}
+
+fn limits(args: &Rates) -> Limits {
+    let mut limits = Limits::default();
+    limits.records_per_second = NonZeroU32::new(args.records_per_second);
+    limits.bandwidth = (args.bandwidth > 0).then(|| ByteSize::mib(args.bandwidth));
+    limits
 }
 
 fn left_out(args: &LeftOut) -> BTreeSet<EntryClass> {
@@ -276,6 +294,23 @@ mod tests {
         check_backup(" --socket-timeout 7", |config| config.socket_timeout = Duration::from_millis(7));
         check_backup(" --max-retries 3", |config| config.retry.max_retries = 3);
         check_backup(" --sleep-between-retries 0", |config| config.retry.first_pause = Duration::ZERO);
+        check_backup(" --throttle-pause 5", |config| config.throttle_pause = Duration::from_millis(5));
+        check_backup(" --records-per-second 7", |config| {
+            config.limits.records_per_second = NonZeroU32::new(7);
+        });
+        for flag in ["--bandwidth", "--nice", "-N"] {
+            check_backup(&format!(" {flag} 7"), |config| config.limits.bandwidth = Some(ByteSize::mib(7)));
+        }
+    }
+
+    #[test]
+    fn estimate_takes_as_many_samples_as_asked_for() {
+        for (flags, samples) in [("-e", 10_000), ("--estimate --estimate-samples 7", 7)] {
+            let line = format!("asbackup -n test {flags}");
+            let args = Asbackup::try_parse_from(line.split(' ')).unwrap().backup;
+            assert_eq!((args.sample.estimate, sampling(&args).samples.get()), (true, samples));
+            assert_eq!(backup(&args).unwrap(), BackupConfig::new("test"));
+        }
     }
 
     #[track_caller]
@@ -332,6 +367,10 @@ mod tests {
         });
         check_restore(" --retry-multiplier 1.5", |config| config.retry.multiplier = 1.5);
         check_restore(" --retry-max-attempts 0", |config| config.retry.max_retries = 0);
+        check_restore(" -L 7", |config| config.limits.records_per_second = NonZeroU32::new(7));
+        for flag in ["--bandwidth", "--nice", "-N"] {
+            check_restore(&format!(" {flag} 7"), |config| config.limits.bandwidth = Some(ByteSize::mib(7)));
+        }
         check_restore(" --require-manifest", |config| config.manifest = ManifestRule::Required);
         let kept = |change: fn(&mut StateConfig)| {
             let mut state = StateConfig::new();

@@ -1,6 +1,6 @@
 //! The run of a command: from its flags to its exit.
 
-use std::{num::NonZeroUsize, thread, time::Duration};
+use std::{num::NonZeroUsize, path::Path, thread, time::Duration};
 
 use asbackup::{Client, Cluster, ErrorKind, Job};
 use tokio::{
@@ -24,8 +24,23 @@ use crate::{
 
 /// Runs `asbackup`.
 pub(crate) fn backup(args: Asbackup) -> Exit {
-    let Asbackup { connection, secret_agent, backup, output } = &args;
-    let known = Known::new(Command::Backup, backup.namespace.clone(), &backup.directory);
+    if args.backup.sample.estimate { estimate(&args) } else { copy(&args) }
+}
+
+fn estimate(args: &Asbackup) -> Exit {
+    let Asbackup { connection, secret_agent, backup, output } = args;
+    let known = Known::new(Command::Estimate, backup.namespace.clone(), Path::new(""));
+    command(&known, output, 1, async |session| {
+        let config = convert::backup(backup)?;
+        let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
+        session.wait(Client::new(cluster).estimate(config, convert::sampling(backup))).await
+    })
+}
+
+fn copy(args: &Asbackup) -> Exit {
+    let Asbackup { connection, secret_agent, backup, output } = args;
+    let directory = backup.directory.as_deref().unwrap_or_else(|| Path::new(""));
+    let known = Known::new(Command::Backup, backup.namespace.clone(), directory);
     let parallel = usize::from(backup.parallel);
     command(&known, output, parallel, async |session| {
         let mut config = convert::backup(backup)?;

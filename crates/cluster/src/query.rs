@@ -2,7 +2,7 @@
 
 mod spec;
 
-use std::mem;
+use std::{mem, num::NonZeroUsize};
 
 use asbackup_codec::Step;
 use asbackup_codec::wire::{Answer, QueryRequest, ResultCode, decode_answer};
@@ -45,6 +45,9 @@ pub struct Query {
     throttled: bool,
     failures: u32,
     retries: u64,
+    throttles: u64,
+    /// Records were left in the buffer, since there were as many as wanted at once.
+    more_to_hand_on: bool,
     records: u64,
     random: Rng,
 }
@@ -123,6 +126,8 @@ impl Cluster {
             throttled: false,
             failures: 0,
             retries: 0,
+            throttles: 0,
+            more_to_hand_on: false,
             records: 0,
             random: Rng::new(),
         }
@@ -141,6 +146,12 @@ impl Query {
         self.retries
     }
 
+    /// Returns how many of them failed because the server had too many scans.
+    #[must_use]
+    pub fn throttled(&self) -> u64 {
+        self.throttles
+    }
+
     /// Returns the last record of a partition that was handed on, by this query or the one that it resumes.
     #[must_use]
     pub fn cursor(&self, partition: PartitionId) -> Option<Digest> {
@@ -153,7 +164,7 @@ impl Query {
         self.partitions[partition.index()].state == State::Done
     }
 
-    /// Reads once from the socket and hands every whole record to `on_record`. After a failure it waits, asks who owns
+    /// Reads once from the socket and hands every whole record to `on_record`, as many at once as the query allows. After a failure it waits, asks who owns
     /// the partitions now, and goes on behind the last record of each.
     ///
     /// # Errors
@@ -198,7 +209,9 @@ impl Query {
             self.ask().await?;
         }
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        self.inbox.fill(&mut stream.pooled.connection, self.spec.socket_timeout).await?;
+        if !mem::take(&mut self.more_to_hand_on) {
+            self.inbox.fill(&mut stream.pooled.connection, self.spec.socket_timeout).await?;
+        }
         self.hand_on(on_record)
     }
 
@@ -275,6 +288,7 @@ impl Query {
     fn hand_on(&mut self, mut on_record: impl FnMut(&RecordView<'_>)) -> Result<(), Error> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         let (layout, partitions) = (&mut self.layout, &mut self.partitions);
+        let mut allowed = self.spec.records_at_once.map_or(usize::MAX, NonZeroUsize::get);
         loop {
             let event = self.inbox.message(|bytes| match decode_answer(bytes, layout) {
                 Step::Need(more) => Step::Need(more),
@@ -304,6 +318,11 @@ impl Query {
                     stream.last_digest = Some(layout.digest);
                     self.records += 1;
                     self.failures = 0;
+                    allowed -= 1;
+                    if allowed == 0 {
+                        self.more_to_hand_on = true;
+                        return Ok(());
+                    }
                 }
                 Event::Stray(partition) => {
                     let what = format!("record of partition {partition}, which was not asked for");
@@ -360,12 +379,14 @@ impl Query {
         for cursor in self.partitions.iter_mut().filter(|cursor| cursor.state == State::Reading) {
             (cursor.state, cursor.reader) = (State::Open, Reader::Owner);
         }
+        self.more_to_hand_on = false;
         let throttled = mem::take(&mut self.throttled);
         if !(throttled || error.is_retryable()) || self.failures >= self.spec.max_retries {
             return Err(error);
         }
         self.failures += 1;
         self.retries += 1;
+        self.throttles += u64::from(throttled);
         let pause = match throttled {
             true => self.spec.throttle_pause,
             false => pause(self.spec.first_pause, self.failures, self.random.f64()),

@@ -166,6 +166,25 @@ async fn copy_metadata(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<Vec<SetIndex>, Error> {
+    let (udfs, indexes, set_indexes) = read_metadata(cluster, config, warnings, job).await?;
+    let (files, job, warnings) = (Arc::clone(files), job.clone(), warnings.clone());
+    blocking(move || {
+        if !(udfs.is_empty() && indexes.is_empty()) {
+            write_metadata(&files, &udfs, &indexes, &job)?;
+        }
+        files.checkpoint().metadata_done(&set_indexes, &warnings, &job.counters)?;
+        Ok(set_indexes)
+    })
+    .await?
+}
+
+/// Returns UDFs, indexes that have a line, and indexes for the side file, as far as they are wanted.
+pub(crate) async fn read_metadata(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    warnings: &mut Vec<String>,
+    job: &JobContext,
+) -> Result<(Vec<UdfModule>, Vec<SecondaryIndex>, Vec<SetIndex>), Error> {
     let (mut udfs, mut indexes) = (Vec::new(), Vec::new());
     if !config.left_out.contains(&EntryClass::UdfModules) {
         udfs = job.or_cancelled(cluster.udfs()).await?.map_err(crate::scan_error)?;
@@ -177,15 +196,7 @@ async fn copy_metadata(
     job.counters.udfs_read.add(udfs.len() as u64);
     job.counters.indexes_read.add(indexes.len() as u64);
     let (indexes, set_indexes) = sort_indexes(indexes, warnings);
-    let (files, job, warnings) = (Arc::clone(files), job.clone(), warnings.clone());
-    blocking(move || {
-        if !(udfs.is_empty() && indexes.is_empty()) {
-            write_metadata(&files, &udfs, &indexes, &job)?;
-        }
-        files.checkpoint().metadata_done(&set_indexes, &warnings, &job.counters)?;
-        Ok(set_indexes)
-    })
-    .await?
+    Ok((udfs, indexes, set_indexes))
 }
 
 /// Returns the indexes that the text format has a line for, and those for the side file. Others are named in warnings.
@@ -229,7 +240,7 @@ fn write_metadata(
     job: &JobContext,
 ) -> Result<(), Error> {
     let with_expression = indexes.iter().any(|index| index.expression.is_some());
-    let mut file = files.metadata_file(if with_expression { Version::V32 } else { Version::V31 })?;
+    let mut file = files.metadata_file(if with_expression { Version::V32 } else { Version::V31 }, job)?;
     let mut block = Block::default();
     udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
     indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
@@ -251,12 +262,13 @@ async fn copy_records(
     let done = Arc::new(Mutex::new(state.done()));
     let mut tasks = Tasks::new(job.token.clone());
     let writers = config.writers.count().min(plan.streams.len());
+    let spec = job.limits.share_of(selection::spec(cluster, config), plan.streams.len());
     for number in 0..writers {
         // All blocks of a stream go to one writer, so that what is durable of a partition has no gaps.
         let streams: Vec<_> = plan.streams.iter().skip(number).step_by(writers).collect();
         let (sender, receiver, spare) = Queue::<Block>::new(streams.len()).split();
         for partitions in streams {
-            let query = selection::query(cluster, config, plan, partitions);
+            let query = selection::query(cluster, config, plan, (&spec, partitions));
             let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
             tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
         }

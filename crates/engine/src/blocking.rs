@@ -19,8 +19,8 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, Local, Parallelism, Progress,
-    RestoreConfig, RestoreReport, ValidateConfig, ValidateReport,
+    BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, EstimateReport, Local, Parallelism,
+    Progress, RestoreConfig, RestoreReport, Sampling, ScanPermits, ValidateConfig, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once, from any thread.
@@ -41,6 +41,13 @@ impl Client {
         Ok(Self { inner: crate::Client::new(cluster), runtime })
     }
 
+    /// Sets how many scans may run at once; see [`crate::Client::with_scan_permits`].
+    #[must_use]
+    pub fn with_scan_permits(mut self, permits: ScanPermits) -> Self {
+        self.inner = self.inner.with_scan_permits(permits);
+        self
+    }
+
     /// Starts a backup and returns at once.
     #[must_use = "dropping a job cancels it"]
     pub fn backup(&self, config: BackupConfig, target: Local) -> Job<BackupReport> {
@@ -51,6 +58,12 @@ impl Client {
     #[must_use = "dropping a job cancels it"]
     pub fn restore(&self, config: RestoreConfig, source: Local) -> Job<RestoreReport> {
         self.start(|| self.inner.restore(config, source))
+    }
+
+    /// Starts to estimate how large a backup would be, and returns at once.
+    #[must_use = "dropping a job cancels it"]
+    pub fn estimate(&self, config: BackupConfig, sampling: Sampling) -> Job<EstimateReport> {
+        self.start(|| self.inner.estimate(config, sampling))
     }
 
     fn start<R: Send + Sync + 'static>(&self, start: impl FnOnce() -> crate::Job<R>) -> Job<R> {

@@ -5,7 +5,12 @@ use std::{fmt, sync::Arc};
 use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{Error, ErrorKind, Progress, progress::Counters};
+use crate::{
+    Error, ErrorKind, Progress, ScanPermits,
+    config::Limits,
+    limit::{JobLimits, Paced, ScanPermit},
+    progress::Counters,
+};
 
 /// A run that was started. Dropping it cancels the run; [`Job::detach`] lets it go on.
 pub struct Job<R> {
@@ -28,9 +33,42 @@ pub(crate) struct Outcome<R> {
 pub(crate) struct JobContext {
     pub(crate) counters: Arc<Counters>,
     pub(crate) token: CancellationToken,
+    pub(crate) limits: Arc<JobLimits>,
 }
 
 impl JobContext {
+    /// Sets limits that the job didn't have so far.
+    pub(crate) fn limited(self, limits: Limits, scans: Option<ScanPermits>) -> Self {
+        Self { limits: Arc::new(JobLimits::new(limits, scans)), ..self }
+    }
+
+    /// Waits until one more scan may run; it may as long as the permit is there.
+    pub(crate) async fn scan_permit(&self) -> Result<ScanPermit, Error> {
+        self.or_cancelled(self.limits.scan_permit()).await
+    }
+
+    /// Waits until the records that were moved have had their time.
+    pub(crate) async fn pace_records(&self, records: u64) -> Result<(), Error> {
+        self.limits.records.pace(records, &self.token).await
+    }
+
+    /// Stores bytes with `step` as fast as the limit allows, in portions, and counts them. Blocks.
+    pub(crate) fn store(
+        &self,
+        bytes: &[u8],
+        mut step: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.limits.stored.move_blocking(bytes, &self.token, |portion| {
+            step(portion)?;
+            self.counters.bytes_stored.add(portion.len() as u64);
+            Ok(())
+        })
+    }
+
+    /// Returns input that is read as fast as the limit of stored bytes allows. Reading blocks.
+    pub(crate) fn paced<R>(&self, input: R) -> Paced<'_, R> {
+        Paced::new(input, &self.limits.stored, &self.token)
+    }
     /// Waits for `work`, unless the job is cancelled first: `work` is dropped then, so it must be safe to drop. A
     /// cancelled job comes first, lest it look like the end of a queue or a scan.
     pub(crate) async fn or_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
@@ -51,7 +89,8 @@ impl<R: Send + Sync + 'static> Job<R> {
         let counters = Arc::new(Counters::new());
         let token = CancellationToken::new();
         let (sender, outcome) = watch::channel(None);
-        let run = run(JobContext { counters: Arc::clone(&counters), token: token.clone() });
+        let run =
+            run(JobContext { counters: Arc::clone(&counters), token: token.clone(), limits: Arc::default() });
         // The one task that nobody joins: it ends by itself, and its end is what `wait` waits for.
         Handle::current().spawn(async move {
             let mut tasks = JoinSet::new();

@@ -24,8 +24,10 @@ pub mod blocking;
 mod checkpoint;
 mod config;
 mod error;
+mod estimate;
 mod job;
 mod key;
+mod limit;
 mod manifest;
 mod naming;
 mod pipeline;
@@ -55,19 +57,21 @@ pub use asbackup_storage::Local;
 pub use config::{
     AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Effect,
     Encryption, EncryptionMode, EntryClass, Envelope, ExistingFiles, ExpectedCompression, ExtraFiles,
-    FilterExpression, IndexConflict, KeySource, KeyText, Lifetime, ManifestRule, MetadataOrder, Modified,
-    Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism, PartitionList, RackId,
-    RecordErrors, Rename, RestoreConfig, ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding,
-    SecretName, SecretNameError, Start, StateConfig, StatePlace, StateRule, UnknownLevel, ValidateConfig,
-    Verification, WriteRetry, Writes, Zstd,
+    FilterExpression, IndexConflict, KeySource, KeyText, Lifetime, Limits, ManifestRule, MetadataOrder,
+    Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange, Parallelism,
+    PartitionList, RackId, RecordErrors, Rename, RestoreConfig, Sampling, ScanRetry, Scope, ScopeError,
+    SecretAgent, SecretEncoding, SecretName, SecretNameError, Start, StateConfig, StatePlace, StateRule,
+    UnknownLevel, ValidateConfig, Verification, WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;
+pub use limit::ScanPermits;
 pub use manifest::Completeness;
 pub use progress::Progress;
 pub use report::{
-    BackedUp, BackupReport, Bytes, Copied, Decoded, Finding, FindingKind, IndexesRestored, Place, Rates,
-    RestoreReport, Restored, Source, Span, Target, Troubles, UdfsRestored, ValidateReport,
+    BackedUp, BackupReport, Bytes, Copied, Decoded, Estimate, EstimateReport, Finding, FindingKind,
+    IndexesRestored, Place, Rates, RestoreReport, Restored, SizeRange, Source, Span, Target, Troubles,
+    UdfsRestored, ValidateReport,
 };
 pub use secret::{SecretError, SecretErrorCause};
 
@@ -76,19 +80,27 @@ pub use secret::{SecretError, SecretErrorCause};
 pub struct Client {
     cluster: Cluster,
     clock: Clock,
+    scan_permits: Option<ScanPermits>,
 }
 
 impl Client {
     /// Returns a client of that cluster.
     #[must_use]
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, clock: Clock(SystemTime::now) }
+        Self { cluster, clock: Clock(SystemTime::now), scan_permits: None }
     }
 
     /// Sets the clock by which records expire and reports are dated. Default: the system's.
     #[must_use]
     pub fn with_clock(mut self, clock: fn() -> SystemTime) -> Self {
         self.clock = Clock(clock);
+        self
+    }
+
+    /// Sets how many scans may run at once, in all jobs of all clients with these permits. Default: as many as there are.
+    #[must_use]
+    pub fn with_scan_permits(mut self, permits: ScanPermits) -> Self {
+        self.scan_permits = Some(permits);
         self
     }
 
@@ -99,7 +111,26 @@ impl Client {
     #[must_use = "dropping a job cancels it"]
     pub fn backup(&self, config: BackupConfig, target: Local) -> Job<BackupReport> {
         let (cluster, started) = (self.cluster.clone(), self.clock.now());
-        Job::start(|job| backup::run(cluster, config, target, started, job))
+        let scans = self.scan_permits.clone();
+        Job::start(|job| {
+            let job = job.limited(config.limits, scans);
+            backup::run(cluster, config, target, started, job)
+        })
+    }
+
+    /// Starts to estimate how large a backup would be, and returns at once. It reads a sample of the records and writes
+    /// nothing; of what the configuration says, the target's rules don't count.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use = "dropping a job cancels it"]
+    pub fn estimate(&self, config: BackupConfig, sampling: Sampling) -> Job<EstimateReport> {
+        let (cluster, started) = (self.cluster.clone(), self.clock.now());
+        let scans = self.scan_permits.clone();
+        Job::start(|job| {
+            let job = job.limited(config.limits, scans);
+            estimate::run(cluster, config, sampling, started, job)
+        })
     }
 
     /// Starts a restore and returns at once.
@@ -109,7 +140,10 @@ impl Client {
     #[must_use = "dropping a job cancels it"]
     pub fn restore(&self, config: RestoreConfig, source: Local) -> Job<RestoreReport> {
         let (cluster, clock) = (self.cluster.clone(), self.clock);
-        Job::start(|job| restore::run(cluster, config, source, clock, job))
+        Job::start(|job| {
+            let job = job.limited(config.limits, None);
+            restore::run(cluster, config, source, clock, job)
+        })
     }
 }
 

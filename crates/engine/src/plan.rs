@@ -65,6 +65,19 @@ pub(crate) async fn plan_backup(
     Ok(plan)
 }
 
+/// Checks a backup's configuration for an estimate, which has no target. Returns the partitions of each stream.
+pub(crate) async fn plan_estimate(
+    cluster: &Cluster,
+    config: &BackupConfig,
+) -> Result<Vec<Vec<PartitionId>>, Error> {
+    check_classes(&config.left_out)?;
+    check_selection(config)?;
+    check_namespace_name(&config.namespace)?;
+    check_namespace(cluster, config.namespace.as_bytes()).await?;
+    let Selected { wanted, readers } = select(cluster, config).await?;
+    streams(cluster, config, &wanted, readers.as_deref())
+}
+
 /// Checks a restore's configuration.
 pub(crate) async fn plan_restore(cluster: &Cluster, config: &RestoreConfig) -> Result<(), Error> {
     check_classes(&config.left_out)?;

@@ -30,6 +30,8 @@ pub struct Progress {
     pub bytes_total: Option<u64>,
     /// Attempts that failed and were made again.
     pub retries: u64,
+    /// Times that it waited because the server was overloaded or had too many scans.
+    pub throttle_waits: u64,
     /// Time since the start; it stands still when the job has ended.
     pub elapsed: Duration,
 }
@@ -102,6 +104,7 @@ pub(crate) struct Counters {
     pub(crate) in_doubt_attempts: Counter,
     pub(crate) in_doubt_records: Counter,
     pub(crate) retries: NamedCounters,
+    pub(crate) throttle_waits: Counter,
     pub(crate) nan_payload: Counter,
     pub(crate) unknown_particle: Counter,
     pub(crate) indexes_read: Counter,
@@ -140,6 +143,7 @@ impl Counters {
             in_doubt_attempts: Counter::default(),
             in_doubt_records: Counter::default(),
             retries: NamedCounters::default(),
+            throttle_waits: Counter::default(),
             nan_payload: Counter::default(),
             unknown_particle: Counter::default(),
             indexes_read: Counter::default(),
@@ -187,6 +191,7 @@ impl Counters {
             bytes_stored: self.bytes_stored.count(),
             bytes_total: known(&self.bytes_total),
             retries: self.retries.sum(),
+            throttle_waits: self.throttle_waits.count(),
             elapsed: self.elapsed(),
         }
     }

@@ -140,6 +140,52 @@ pub struct RestoreReport {
     pub state_file: Option<String>,
 }
 
+/// How large a backup would be.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct EstimateReport {
+    /// When.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Namespace.
+    pub namespace: String,
+    /// The estimate.
+    pub estimate: Estimate,
+}
+
+/// An estimate from a sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Estimate {
+    /// Records that a backup would read: the cluster's own count, or what a scan without bins counted.
+    pub records: u64,
+    /// Records that were read to see how large they are.
+    pub samples: u64,
+    /// Mean size of their text.
+    pub bytes_per_record: f64,
+    /// Bytes of text that one stored byte holds.
+    pub ratio: f64,
+    /// Stored bytes of all data files.
+    pub bytes: SizeRange,
+}
+
+/// A size and how far it may be off because a sample was read and not all. That records come and go meanwhile isn't in
+/// it, nor that the cluster's own count may be off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SizeRange {
+    /// The most likely size.
+    pub mean: u64,
+    /// In 95 of 100 cases it is at least this,
+    pub low_95: u64,
+    /// and at most this.
+    pub high_95: u64,
+    /// In 99 of 100 cases it is at least this,
+    pub low_99: u64,
+    /// and at most this.
+    pub high_99: u64,
+}
+
 /// Where a restore or a validation read from.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -222,6 +268,8 @@ pub struct Troubles {
     pub in_doubt_records: u64,
     /// Retries, by reason.
     pub retries: Named,
+    /// Waits because the server was overloaded or had too many scans.
+    pub throttle_waits: u64,
 }
 
 /// Bytes of the decoded text and of what is stored.
@@ -349,6 +397,7 @@ impl Troubles {
             in_doubt_attempts: counters.in_doubt_attempts.count(),
             in_doubt_records: counters.in_doubt_records.count(),
             retries: counters.retries.counts(),
+            throttle_waits: counters.throttle_waits.count(),
         }
     }
 }

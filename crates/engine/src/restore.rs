@@ -24,6 +24,7 @@ use crate::{
     },
     restore_state::{Counts, Keeper, Ledger, MetadataCounts},
     sink::{
+        backoff::BackOff,
         cluster::{self, TrackedRows, Writer},
         count,
         metadata::{self, MetadataWriter},
@@ -202,7 +203,8 @@ impl Restore {
     fn writer(&self, keeper: &Keeper) -> Writer {
         Writer {
             cluster: self.cluster.clone(),
-            writes: self.config.writes,
+            writes: self.job.limits.portions(self.config.writes),
+            back_off: BackOff::new(self.config.writes.in_flight(), self.config.retry),
             refusals: Refusals::new(match &self.config.dead_letter {
                 Some(_) => RecordErrors::Ignore,
                 None => self.config.record_errors,

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use asbackup_testserver::TestServer;
 use clap::ValueEnum;
 
-use crate::bench::data::Size;
+pub(crate) use crate::bench::data::{Size, load};
 use crate::bench::table::Case;
 use crate::measure::Usage;
 use crate::process;

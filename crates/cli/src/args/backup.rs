@@ -1,11 +1,11 @@
 //! What a backup is asked for.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, value_parser};
 
 use super::{
-    Compression, Encryption, LeftOut, Resume,
+    Compression, Encryption, LeftOut, Rates, Resume,
     selection::{Records, Scope},
     value::{milliseconds, pause_milliseconds},
 };
@@ -19,8 +19,11 @@ pub(crate) struct Backup {
     pub(crate) namespace: String,
 
     /// Directory to write into; it is created if it doesn't exist, and must be empty, or be gone on with
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) directory: PathBuf,
+    #[arg(short, long, value_name = "PATH", required_unless_present = "estimate")]
+    pub(crate) directory: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) sample: Sample,
 
     /// Scans and files at once, 1 to 1024
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024), default_value_t = 1)]
@@ -49,6 +52,9 @@ pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) records: Records,
 
+    #[command(flatten)]
+    pub(crate) rates: Rates,
+
     /// Replace the backup files in the directory, once the new ones are complete; other files stay
     #[arg(short, long, conflicts_with = "go_on")]
     pub(crate) remove_files: bool,
@@ -75,4 +81,20 @@ pub(crate) struct Backup {
     /// Pause before the first retry, in ms; each further one is twice as long, up to 10 s
     #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "100")]
     pub(crate) sleep_between_retries: Duration,
+
+    /// Pause of a scan if the server has too many, in ms
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
+    pub(crate) throttle_pause: Duration,
+}
+
+/// An estimate in the place of a backup.
+#[derive(Debug, Args)]
+pub(crate) struct Sample {
+    /// Say how large the backup would be, by a sample of the records, and write nothing
+    #[arg(short, long, conflicts_with_all = ["directory", "remove_files"])]
+    pub(crate) estimate: bool,
+
+    /// About how many records an estimate reads
+    #[arg(long, value_name = "COUNT", default_value = "10000", conflicts_with = "directory")]
+    pub(crate) estimate_samples: NonZeroU32,
 }

@@ -4,6 +4,7 @@ mod backup;
 mod connection;
 mod envelope;
 mod output;
+mod rates;
 mod restore;
 mod resume;
 mod secret_agent;
@@ -24,6 +25,7 @@ pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
 pub(crate) use envelope::{Cipher, Codec, Compression, Encryption};
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
+pub(crate) use rates::Rates;
 pub(crate) use restore::{IndexConflict, Restore, State};
 pub(crate) use resume::Resume;
 pub(crate) use secret_agent::{AgentConnection, SecretAgent};
@@ -221,6 +223,12 @@ mod tests {
         }
         check_refused::<Asbackup>("asbackup -n test", &["--directory"]);
         check_refused::<Asbackup>("asbackup -d out", &["--namespace"]);
+        check_refused::<Asbackup>("asbackup -n test --estimate -d out", &["--estimate", "--directory"]);
+        check_refused::<Asbackup>("asbackup -n test --estimate -r", &["--estimate", "--remove-files"]);
+        check_refused::<Asbackup>("asbackup -n test -d out --estimate-samples 7", &["--estimate"]);
+        check_refused::<Asbackup>("asbackup -n test -e --estimate-samples 0", &["--estimate-samples"]);
+        check_refused::<Asbackup>(&format!("{BACKUP} -L -1"), &["-1"]);
+        check_refused::<Asrestore>(&format!("{RESTORE} --nice 5,1000"), &["--bandwidth"]);
     }
 
     #[test]

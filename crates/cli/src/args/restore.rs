@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, ValueEnum, value_parser};
 
 use super::{
-    Codec, Encryption,
+    Codec, Encryption, Rates,
     selection::Selection,
     value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds},
 };
@@ -70,6 +70,9 @@ pub(crate) struct Restore {
     /// Write each record with a request of its own, for servers that take no batches
     #[arg(long)]
     pub(crate) disable_batch_writes: bool,
+
+    #[command(flatten)]
+    pub(crate) rates: Rates,
 
     #[command(flatten)]
     pub(crate) rules: Rules,

@@ -31,6 +31,7 @@ pub(crate) struct Known {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Command {
     Backup,
+    Estimate,
     Restore,
     Validate,
 }
@@ -39,6 +40,7 @@ impl std::fmt::Display for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Backup => "backup",
+            Self::Estimate => "estimate",
             Self::Restore => "restore",
             Self::Validate => "validate",
         })
@@ -95,14 +97,13 @@ impl Known {
     fn without_job(&self) -> WithoutJob<'_> {
         let duration = self.since.elapsed();
         let place = || Place { kind: "local", path: &self.path };
-        let is_backup = self.command == Command::Backup;
         WithoutJob {
             started: format!("{:.3}", self.started),
             finished: format!("{:.3}", self.started + duration),
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             namespace: &self.namespace,
-            target: is_backup.then(place),
-            source: (!is_backup).then(place),
+            target: (self.command == Command::Backup).then(place),
+            source: matches!(self.command, Command::Restore | Command::Validate).then(place),
         }
     }
 }

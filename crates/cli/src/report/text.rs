@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use asbackup::{BackupReport, Completeness, Rates, RestoreReport, Span, Troubles, ValidateReport};
+use asbackup::{
+    BackupReport, Completeness, Estimate, EstimateReport, Rates, RestoreReport, Span, Troubles,
+    ValidateReport,
+};
 
 use super::{Command, Ended, Summary};
 use crate::{
@@ -45,6 +48,26 @@ impl Summary for BackupReport {
 
     fn state_file(&self) -> Option<&str> {
         self.state_file.as_deref()
+    }
+}
+
+impl Summary for EstimateReport {
+    fn tally(&self) -> Tally {
+        Tally { moved: self.estimate.samples > 0, ..Tally::default() }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let Estimate { records, samples, bytes_per_record, ratio, bytes, .. } = &self.estimate;
+        let mut rows = Rows::default();
+        rows.add("namespace", self.namespace.clone());
+        rows.add("records", format!("{} in all, {} sampled", grouped(*records), grouped(*samples)));
+        rows.add("mean size", format!("{bytes_per_record:.1} bytes a record, compressed {ratio:.2} : 1"));
+        rows.add("backup", format!("{}, {} bytes", mib(bytes.mean), grouped(bytes.mean)));
+        let range = |low, high| format!("{} to {} bytes", grouped(low), grouped(high));
+        rows.add("95 % sure", range(bytes.low_95, bytes.high_95));
+        rows.add("99 % sure", range(bytes.low_99, bytes.high_99));
+        rows.add("time", seconds(Duration::from_millis(self.span.duration_ms)));
+        rows.0
     }
 }
 
@@ -140,6 +163,9 @@ impl Rows {
 
     fn troubles(&mut self, troubles: &Troubles) {
         self.named("retries", &troubles.retries);
+        if troubles.throttle_waits > 0 {
+            self.add("throttled", format!("{} waits for the server", grouped(troubles.throttle_waits)));
+        }
         if troubles.in_doubt_attempts > 0 {
             let attempts = grouped(troubles.in_doubt_attempts);
             let records = grouped(troubles.in_doubt_records);

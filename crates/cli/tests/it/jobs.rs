@@ -55,6 +55,26 @@ pub(crate) fn restore(server: &TestServer, flags: &str, dir: &Path) -> Ran {
 }
 
 #[test]
+fn estimate_is_what_the_backup_takes() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let estimate = |flags: &str| {
+        let line = format!("{} -n test --estimate --log-level error {flags}", at(&server));
+        run(asbackup(), &line, dir.path()).expect(0)
+    };
+    let report = estimate("--report json").report();
+    let backup = back_up(&server, "--report json", dir.path()).expect(0).report();
+    assert_eq!((&report["command"], &report["outcome"]), (&json!("estimate"), &json!("complete")));
+    let found = &report["estimate"];
+    assert_eq!((&found["records"], &found["samples"]), (&json!(RECORDS), &json!(RECORDS)));
+    // All records were read, so nothing is left to chance.
+    for bound in ["mean", "low_95", "high_95", "low_99", "high_99"] {
+        assert_eq!(found["bytes"][bound], backup["bytes"]["stored"], "{bound}");
+    }
+    estimate("").says(&["estimate complete", "1,000 in all, 1,000 sampled", "99 % sure"]);
+    assert!(estimate("--estimate-samples 100").stderr.contains("1,000 in all, "), "with a part of them");
+}
+
+#[test]
 fn what_was_backed_up_is_restored() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     let backup = back_up(&server, "-w 2 --report json", dir.path()).expect(0).report();

@@ -1,6 +1,6 @@
 //! What a query reads.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use asbackup_codec::wire::Content;
 
@@ -30,6 +30,8 @@ pub struct QuerySpec {
     pub throttle_pause: Duration,
     /// Most records a second, 0 for no bound.
     pub records_per_second: u32,
+    /// Most records that one [`Query::next`](crate::Query::next) hands on; none for as many as a read brings.
+    pub records_at_once: Option<NonZeroUsize>,
     /// Most records in all, 0 for no bound; the query is finished when it has them.
     pub max_records: u64,
     /// Most records that one request asks for, 0 for no bound. Default: 0.
@@ -54,6 +56,7 @@ impl QuerySpec {
             first_pause: Duration::from_millis(100),
             throttle_pause: Duration::from_secs(10),
             records_per_second: 0,
+            records_at_once: None,
             max_records: 0,
             page_records: 0,
             total_timeout: None,

@@ -1,5 +1,7 @@
 //! Reading partitions, with failures.
 
+use std::{collections::BTreeSet, num::NonZeroUsize};
+
 use asbackup_cluster::{ErrorKind, QueryProgress};
 use asbackup_codec::wire::{Content, ResultCode};
 use asbackup_model::PartitionId;
@@ -27,6 +29,23 @@ async fn some_partitions_give_their_records() {
     let expected = stored(&server).into_iter().filter(|digest| digest.partition().number() < 2048).collect();
     assert_eq!(digests, expected);
     assert!(read(&mut cluster.query(spec(), Vec::new())).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn no_more_records_come_at_once_than_allowed() {
+    let server = server(500);
+    server.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(50_000)));
+    let cluster = connect(&server).await;
+    let mut spec = spec();
+    spec.records_at_once = NonZeroUsize::new(3);
+    let (mut query, mut digests, mut progress) = (cluster.query(spec, all()), BTreeSet::new(), None);
+    while progress != Some(QueryProgress::Finished) {
+        let before = digests.len();
+        let next = query.next(|record| assert!(digests.insert(record.digest), "{} twice", record.digest));
+        progress = Some(next.await.unwrap());
+        assert!(digests.len() - before <= 3);
+    }
+    assert_eq!((digests, query.retries()), (stored(&server), 1));
 }
 
 #[tokio::test]
@@ -140,6 +159,7 @@ async fn codes_that_pass_are_tried_again() {
         let mut query = cluster.query(spec(), all());
         assert_eq!(read(&mut query).await.unwrap(), stored(&server), "{code}");
         assert_eq!(query.retries(), 1, "{code}");
+        assert_eq!(query.throttled(), u64::from(code == ResultCode::FORBIDDEN), "{code}");
     }
 }
 

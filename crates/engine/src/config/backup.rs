@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, num::NonZeroU64, path::PathBuf, time::Duration}
 use asbackup_codec::asb::Spelling;
 
 use super::{
-    BinSelection, ByteSize, EntryClass, Envelope, FilterExpression, Lifetime, Modified, Names, Parallelism,
-    RackId, Scope,
+    BinSelection, ByteSize, EntryClass, Envelope, FilterExpression, Lifetime, Limits, Modified, Names,
+    Parallelism, RackId, Scope,
 };
 
 /// What to back up, and how.
@@ -61,6 +61,10 @@ pub struct BackupConfig {
     pub page_records: Option<NonZeroU64>,
     /// How a scan goes on after a failure.
     pub retry: ScanRetry,
+    /// How long a scan waits if the server has too many of them. Default: 10 s, as backup-go does.
+    pub throttle_pause: Duration,
+    /// How fast it may be at most. Default: no limits.
+    pub limits: Limits,
 }
 
 impl BackupConfig {
@@ -90,6 +94,8 @@ impl BackupConfig {
             total_timeout: None,
             page_records: None,
             retry: ScanRetry { max_retries: 10, first_pause: Duration::from_millis(100) },
+            throttle_pause: Duration::from_secs(10),
+            limits: Limits::default(),
         }
     }
 }

@@ -3,8 +3,10 @@
 mod backup;
 mod envelope;
 mod filter;
+mod limits;
 mod quantity;
 mod restore;
+mod sampling;
 mod scope;
 mod secret;
 mod selection;
@@ -15,11 +17,13 @@ pub use envelope::{
     Encryption, EncryptionMode, Envelope, ExpectedCompression, KeySource, KeyText, UnknownLevel, Zstd,
 };
 pub use filter::{FilterExpression, Lifetime, Modified, NoFilter, NoTimeBetween};
+pub use limits::Limits;
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
     BatchLimits, Effect, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename,
     RestoreConfig, ValidateConfig, Verification, WriteRetry, Writes,
 };
+pub use sampling::Sampling;
 pub use scope::{NodeSelector, PartitionList, RackId, Scope, ScopeError};
 pub use secret::{AgentAddress, AgentTls, SecretAgent, SecretEncoding, SecretName, SecretNameError};
 pub use selection::{BinSelection, EntryClass, Names, NamesError};

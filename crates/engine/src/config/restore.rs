@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duratio
 
 use asbackup_codec::wire::WriteRules;
 
-use super::{Encryption, EntryClass, ExpectedCompression, Names, Parallelism, StateConfig, StateRule};
+use super::{
+    Encryption, EntryClass, ExpectedCompression, Limits, Names, Parallelism, StateConfig, StateRule,
+};
 
 /// What to restore, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +44,8 @@ pub struct RestoreConfig {
     pub total_timeout: Duration,
     /// How writes are tried again.
     pub retry: WriteRetry,
+    /// How fast it may be at most. Default: no limits. While the server is overloaded it is slower by itself.
+    pub limits: Limits,
     /// Whether a backup must have a manifest. Default: no.
     pub manifest: ManifestRule,
     /// What happens to data files that the manifest doesn't name. Default: they are refused.
@@ -79,6 +83,7 @@ impl RestoreConfig {
             socket_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(10),
             retry: WriteRetry { max_retries: 10, first_pause: Duration::from_secs(1), multiplier: 2.0 },
+            limits: Limits::default(),
             manifest: ManifestRule::Optional,
             extra_files: ExtraFiles::Refuse,
             encryption: None,

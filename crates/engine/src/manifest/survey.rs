@@ -268,9 +268,9 @@ fn namespace_of(source: &Local, name: &str, rules: &SetRules) -> Result<Option<V
 fn read_header(source: &Local, name: &str, rules: &SetRules) -> Result<Vec<u8>, Error> {
     let mut opening = Opening { compression: None, ..rules.opening(Encrypted::Unknown) };
     let (mut with_key, mut without) = (Workspace::default(), Workspace::default());
-    let mut file = OpenFile::open(source, name, &opening, &mut with_key).or_else(|_| {
+    let mut file = OpenFile::open(source.read(name)?, name, &opening, &mut with_key).or_else(|_| {
         opening.key = None;
-        OpenFile::open(source, name, &opening, &mut without)
+        OpenFile::open(source.read(name)?, name, &opening, &mut without)
     })?;
     let (mut header, mut len) = (vec![0; HEADER_BYTES], 0);
     while len < header.len() {

@@ -13,7 +13,7 @@ use crate::{
     pipeline::{Spare, Tasks},
     plan::check_namespace,
     restore_state::Ticket,
-    sink::{dead_letters::DeadLetters, refusal::Refusals, write::Write},
+    sink::{backoff::BackOff, dead_letters::DeadLetters, refusal::Refusals, write::Write},
 };
 
 /// Size from which on a batch is sent, however few rows it has.
@@ -34,6 +34,7 @@ pub(crate) struct TrackedRows {
 pub(crate) struct Writer {
     pub(crate) cluster: Cluster,
     pub(crate) writes: Writes,
+    pub(crate) back_off: BackOff,
     pub(crate) refusals: Refusals,
     pub(crate) dead_letters: Option<Arc<DeadLetters>>,
     /// The namespace in the backup, if it is another one in the cluster.
@@ -202,7 +203,7 @@ impl Writes {
     }
 
     /// Returns how many such tasks there are at once.
-    fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         match self {
             Self::Batches(limits) => limits.in_flight.get(),
             Self::Single { in_flight } => in_flight.get(),

@@ -40,7 +40,6 @@ impl BackupFile {
             name,
             frames: wrapping.frames.clone().map(Frames::new),
             stored: Stored { upload, cipher, hash },
-            counted_bytes: bytes,
             counts,
         })
     }

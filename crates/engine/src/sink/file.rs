@@ -44,8 +44,6 @@ pub(crate) struct BackupFile {
     pub(super) name: String,
     pub(super) frames: Option<Frames>,
     pub(super) stored: Stored,
-    /// Stored bytes that the job has counted.
-    pub(super) counted_bytes: u64,
     /// Of what was written.
     pub(crate) counts: EntryCounts,
 }
@@ -80,26 +78,25 @@ impl BackupFile {
         name: String,
         (version, namespace, order): (Version, &[u8], FileOrder),
         wrapping: &Wrapping,
+        job: &JobContext,
     ) -> Result<Self, Error> {
         let mut file = Self {
             frames: wrapping.frames.clone().map(Frames::new),
-            stored: Stored::begin(target.upload(&name)?, wrapping)?,
+            stored: Stored::begin(target.upload(&name)?, wrapping, job)?,
             name,
-            counted_bytes: 0,
             counts: EntryCounts::default(),
         };
         let mut header = Vec::new();
         asb::encode_header(&mut header, version, namespace, order);
-        file.append(&mut header)?;
+        file.append(&mut header, job)?;
         Ok(file)
     }
 
     /// Appends a block, whose bytes may be others afterwards.
     pub(crate) fn write(&mut self, block: &mut Block, job: &JobContext) -> Result<(), Error> {
-        self.append(&mut block.bytes)?;
+        self.append(&mut block.bytes, job)?;
         self.counts.records += block.records;
         self.counts.partitions |= block.partitions;
-        self.count_stored(job);
         job.counters.add_inexact(block.inexact);
         Ok(())
     }
@@ -115,17 +112,15 @@ impl BackupFile {
         if let Some(frames) = &mut self.frames {
             frames.close()?;
         }
-        self.store_frames(WaitFor::All)?;
-        self.count_stored(job);
-        Ok(())
+        self.store_frames(WaitFor::All, job)
     }
 
     /// Returns whether storage has that many bytes of it, frames in flight included: it is waited for them if they may
     /// decide.
-    pub(crate) fn reaches(&mut self, limit: ByteSize) -> Result<bool, Error> {
+    pub(crate) fn reaches(&mut self, limit: ByteSize, job: &JobContext) -> Result<bool, Error> {
         let in_flight = self.frames.as_ref().map_or(0, Frames::bytes_in_flight);
         if in_flight > 0 && self.stored.bytes() + in_flight >= limit.0 {
-            self.store_frames(WaitFor::All)?;
+            self.store_frames(WaitFor::All, job)?;
         }
         Ok(self.stored.bytes() >= limit.0)
     }
@@ -144,29 +139,23 @@ impl BackupFile {
         Ok((listed, counts))
     }
 
-    fn append(&mut self, text: &mut [u8]) -> Result<(), Error> {
+    fn append(&mut self, text: &mut [u8], job: &JobContext) -> Result<(), Error> {
         self.counts.text_bytes += text.len() as u64;
         match &mut self.frames {
-            None => self.stored.append(text),
+            None => self.stored.append(text, job),
             Some(frames) => {
                 frames.push(text)?;
-                self.store_frames(WaitFor::Excess)
+                self.store_frames(WaitFor::Excess, job)
             }
         }
     }
 
-    fn store_frames(&mut self, wait: WaitFor) -> Result<(), Error> {
+    fn store_frames(&mut self, wait: WaitFor, job: &JobContext) -> Result<(), Error> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
         while let Some(mut frame) = frames.take(wait)? {
-            self.stored.append(&mut frame)?;
+            self.stored.append(&mut frame, job)?;
         }
         Ok(())
-    }
-
-    fn count_stored(&mut self, job: &JobContext) {
-        let bytes = self.stored.bytes();
-        job.counters.bytes_stored.add(bytes - self.counted_bytes);
-        self.counted_bytes = bytes;
     }
 }
 
@@ -179,13 +168,14 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    fn begin(mut upload: Upload, wrapping: &Wrapping) -> Result<Self, Error> {
+    fn begin(mut upload: Upload, wrapping: &Wrapping, job: &JobContext) -> Result<Self, Error> {
         let mut hash = wrapping.hashing().begin();
         let cipher = match &wrapping.key {
             None => None,
             Some(key) => {
                 let (cipher, first) = new_cipher(key)?;
                 upload.write(&first)?;
+                job.counters.bytes_stored.add(first.len() as u64);
                 hash.update(&first);
                 Some(cipher)
             }
@@ -193,12 +183,19 @@ impl Stored {
         Ok(Self { upload, cipher, hash })
     }
 
-    /// Encrypts bytes in place and appends them.
-    fn append(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
+    /// Encrypts bytes in place and appends them, as fast as the limit allows.
+    fn append(&mut self, bytes: &mut [u8], job: &JobContext) -> Result<(), Error> {
         if let Some(cipher) = &mut self.cipher {
             cipher.apply(bytes);
         }
-        self.upload.write(bytes)?;
+        let upload = &mut self.upload;
+        if job.token.is_cancelled() {
+            // What is saved of a job that ends isn't held up.
+            upload.write(bytes)?;
+            job.counters.bytes_stored.add(bytes.len() as u64);
+        } else {
+            job.store(bytes, |portion| Ok(upload.write(portion)?))?;
+        }
         self.hash.update(bytes);
         Ok(())
     }

@@ -105,21 +105,26 @@ impl FileSet {
     }
 
     /// Starts the file for indexes and UDFs.
-    pub(crate) fn metadata_file(&self, version: Version) -> Result<BackupFile, Error> {
-        self.create(version, |number| naming::metadata_file(&self.namespace, number))
+    pub(crate) fn metadata_file(&self, version: Version, job: &JobContext) -> Result<BackupFile, Error> {
+        self.create(version, |number| naming::metadata_file(&self.namespace, number), job)
     }
 
-    pub(crate) fn record_file(&self, writer: usize) -> Result<BackupFile, Error> {
-        self.create(Version::V31, |number| naming::record_file(writer, &self.namespace, number))
+    pub(crate) fn record_file(&self, writer: usize, job: &JobContext) -> Result<BackupFile, Error> {
+        self.create(Version::V31, |number| naming::record_file(writer, &self.namespace, number), job)
     }
 
-    fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
+    fn create(
+        &self,
+        version: Version,
+        name: impl FnOnce(u64) -> String,
+        job: &JobContext,
+    ) -> Result<BackupFile, Error> {
         let number = self.take_number();
         let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
         let name = name(number);
         self.checkpoint.opened(&name, number + 1)?;
         let header = (version, self.namespace.as_bytes(), order);
-        BackupFile::create(&self.target, name, header, &self.wrapping)
+        BackupFile::create(&self.target, name, header, &self.wrapping, job)
     }
 
     /// Returns a number that no file has.
@@ -163,7 +168,7 @@ impl FileSet {
     /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
     pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
         if self.lock_complete().files.is_empty() {
-            self.complete(self.record_file(0)?, &Advance::default(), job)?;
+            self.complete(self.record_file(0, job)?, &Advance::default(), job)?;
         }
         Ok(())
     }
@@ -226,8 +231,8 @@ impl FileSet {
     }
 
     /// Returns whether a file has the size at which the next one is begun.
-    pub(crate) fn is_full(&self, file: &mut BackupFile) -> Result<bool, Error> {
-        self.limit.map_or(Ok(false), |limit| file.reaches(limit))
+    pub(crate) fn is_full(&self, file: &mut BackupFile, job: &JobContext) -> Result<bool, Error> {
+        self.limit.map_or(Ok(false), |limit| file.reaches(limit, job))
     }
 }
 

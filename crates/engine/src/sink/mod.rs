@@ -1,5 +1,6 @@
 //! What makes blocks durable: files, or a cluster.
 
+pub(crate) mod backoff;
 pub(crate) mod cluster;
 pub(crate) mod count;
 pub(crate) mod dead_letters;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use asbackup_cluster::{Batch, Node, ResultClass, RowInBatch, RowResult, class};
 use asbackup_codec::wire::{ResultCode, row_digest};
 
+use super::backoff::Turn;
 use super::cluster::Writer;
 use super::dead_letters::DeadLetter;
 use super::refusal::{self, Verdict};
@@ -92,6 +93,7 @@ impl Write {
             batch.rows().for_each(|row| left.rows.push_again(row));
             return Ok(());
         };
+        let turn = self.turn(batch.len()).await?;
         let now_unix_s = self.writer.clock.unix_s();
         let deadlines = &self.writer.deadlines;
         let write = async {
@@ -105,10 +107,18 @@ impl Write {
             left.reason = error.reason();
             left.cause = Some(error);
         }
+        turn.end(batch.results());
         match self.settle(batch, left, node)? {
             None => Ok(()),
             Some(Ending { verdict, code, row }) => Err(refusal::error(verdict, code, row, node)),
         }
+    }
+
+    /// Waits until the limit of records and the server's load allow an attempt.
+    async fn turn(&self, rows: usize) -> Result<Turn<'_>, Error> {
+        let job = &self.writer.job;
+        job.pace_records(rows as u64).await?;
+        job.or_cancelled(self.writer.back_off.turn(&job.counters.throttle_waits)).await
     }
 
     /// Counts the final answers of a batch. Returns the first row that ends the job, if one does.

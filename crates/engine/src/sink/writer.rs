@@ -66,9 +66,9 @@ impl Writer<'_> {
         // A file that can't be written to has bytes that are in no account: it isn't settled again.
         let mut file = match self.open.take() {
             Some(file) => file,
-            None => self.files.record_file(self.number)?,
+            None => self.files.record_file(self.number, self.job)?,
         };
-        let written = file.write(block, self.job).and_then(|()| self.files.is_full(&mut file));
+        let written = file.write(block, self.job).and_then(|()| self.files.is_full(&mut file, self.job));
         let Ok(is_full) = written else {
             *advance = Advance::default();
             return written.map(drop);

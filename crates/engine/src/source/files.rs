@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    io::Read,
     mem,
     sync::{Mutex, PoisonError},
 };
@@ -88,7 +89,8 @@ impl<'a> FileReader<'a> {
         self.counts = EntryCounts::default();
         // Taken out while the file holds on to it.
         let mut workspace = mem::take(&mut self.workspace);
-        let mut input = OpenFile::open(self.storage, &file.stored.name, &file.opening, &mut workspace)?;
+        let stored = self.job.paced(self.storage.read(&file.stored.name)?);
+        let mut input = OpenFile::open(stored, &file.stored.name, &file.opening, &mut workspace)?;
         self.read_all(&file.stored, &mut input, on_entry)?;
         let hash = input.hash();
         self.workspace = workspace;
@@ -98,7 +100,7 @@ impl<'a> FileReader<'a> {
     fn read_all(
         &mut self,
         file: &StoredFile,
-        input: &mut OpenFile<'_>,
+        input: &mut OpenFile<'_, impl Read>,
         mut on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut decoder = Decoder::new();

@@ -1,13 +1,11 @@
 //! An open file of a backup: what is stored to text, step by step, with the hash of what was read.
 
 use std::{
-    fs::File,
     io::{self, Read},
     mem,
 };
 
 use asbackup_codec::envelope::{AesCtr, AesKey, BLOCK_BYTES, Decompressed, Decompressor, Layer, ZstdError};
-use asbackup_storage::Local;
 
 use crate::{
     Error, ErrorKind,
@@ -45,9 +43,9 @@ pub(crate) struct Workspace {
 
 /// A file that is being read.
 #[derive(Debug)]
-pub(crate) struct OpenFile<'a> {
+pub(crate) struct OpenFile<'a, R> {
     name: &'a str,
-    stored: Stored,
+    stored: Stored<R>,
     /// If the text is compressed.
     compressed: Option<Compressed<'a>>,
 }
@@ -61,18 +59,18 @@ struct Compressed<'a> {
     end: usize,
 }
 
-impl<'a> OpenFile<'a> {
+impl<'a, R: Read> OpenFile<'a, R> {
     /// Opens a file and finds out what it is wrapped in.
     ///
     /// # Errors
     /// If it can't be read, if a key is missing or not wanted, or if nothing in it makes sense.
     pub(crate) fn open(
-        storage: &Local,
+        file: R,
         name: &'a str,
         opening: &Opening,
         workspace: &'a mut Workspace,
     ) -> Result<Self, Error> {
-        let mut stored = Stored::begin(storage.read(name)?, opening.key.as_ref());
+        let mut stored = Stored::begin(file, opening.key.as_ref());
         stored.read_head(name)?;
         if is_encrypted(name, &stored.head, opening)? {
             stored.decrypt(name, opening.key.as_ref())?;
@@ -128,8 +126,8 @@ impl<'a> OpenFile<'a> {
 
 /// The bytes of a file, decrypted if they are encrypted.
 #[derive(Debug)]
-struct Stored {
-    file: File,
+struct Stored<R> {
+    file: R,
     /// What was read to find out what it is, and isn't handed on yet.
     head: Vec<u8>,
     cipher: Option<AesCtr>,
@@ -137,8 +135,8 @@ struct Stored {
     bytes: u64,
 }
 
-impl Stored {
-    fn begin(file: File, key: Option<&AesKey>) -> Self {
+impl<R: Read> Stored<R> {
+    fn begin(file: R, key: Option<&AesKey>) -> Self {
         let hash = Hashing::of(key).begin();
         Self { file, head: Vec::new(), cipher: None, hash, bytes: 0 }
     }

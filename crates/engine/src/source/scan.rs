@@ -23,7 +23,9 @@ pub(crate) async fn run(
     all_done: Arc<Mutex<PartitionSet>>,
     job: JobContext,
 ) -> Result<(), Error> {
+    let _running = job.scan_permit().await?;
     let read = read(&mut query, spelling, &blocks, &spare, &job).await;
+    job.counters.throttle_waits.add(query.throttled());
     if query.retries() > 0 {
         job.counters.retries.add("scan", query.retries());
     }
@@ -47,13 +49,15 @@ async fn read(
     loop {
         let mut records = Records { block: &mut block, touched: &mut touched, spelling, read: 0, skipped: 0 };
         let progress = job.or_cancelled(query.next(|record| records.take(record))).await;
-        job.counters.read.add(records.read);
+        let read = records.read;
+        job.counters.read.add(read);
         let skipped = records.skipped;
         if skipped > 0 {
             job.counters.skipped.add("monitor_set", skipped);
             block.skipped += skipped;
         }
         let finished = progress?.map_err(crate::scan_error)? == QueryProgress::Finished;
+        job.pace_records(read).await?;
         if block.bytes.len() >= BLOCK_BYTES || finished {
             let mut full = std::mem::replace(&mut block, spare.take());
             // All records that the query has handed on are in this block or in earlier ones.

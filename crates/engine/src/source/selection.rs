@@ -11,24 +11,39 @@ use crate::{
     plan::BackupPlan,
 };
 
-/// Returns the scan of some of the partitions that a backup reads. One scan covers all that is asked for.
+/// Returns one of a backup's scans. An earlier run may have come further than where the selection begins, and may have
+/// read some of the records that are allowed.
 pub(crate) fn query(
     cluster: &Cluster,
     config: &BackupConfig,
     plan: &BackupPlan,
-    partitions: &[PartitionId],
+    (spec, partitions): (&QuerySpec, &[PartitionId]),
 ) -> Query {
-    let mut query = cluster.query(spec(cluster, config, plan), partitions.to_vec());
-    let begun_after = config.scope.begun_after().iter();
-    for digest in begun_after.filter(|digest| partitions.contains(&digest.partition())) {
-        query.resume_after(*digest);
-    }
-    // An earlier run has come further than where the selection begins.
+    let mut spec = spec.clone();
+    spec.max_records = plan.start.records_left(config).unwrap_or(0);
+    spec.readers = plan.readers.clone();
+    let mut query = scan(cluster, config, spec, partitions.to_vec());
     plan.start.state.cursors_of(partitions).for_each(|digest| query.resume_after(digest));
     query
 }
 
-fn spec(cluster: &Cluster, config: &BackupConfig, plan: &BackupPlan) -> QuerySpec {
+/// Returns a scan of some of the partitions that are asked for.
+pub(crate) fn scan(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    spec: QuerySpec,
+    partitions: Vec<PartitionId>,
+) -> Query {
+    let begun_after = config.scope.begun_after().iter();
+    let begun_after: Vec<_> =
+        begun_after.filter(|digest| partitions.contains(&digest.partition())).copied().collect();
+    let mut query = cluster.query(spec, partitions);
+    begun_after.into_iter().for_each(|digest| query.resume_after(digest));
+    query
+}
+
+/// Returns what each scan asks for. One scan covers all that is asked for.
+pub(crate) fn spec(cluster: &Cluster, config: &BackupConfig) -> QuerySpec {
     let mut spec = QuerySpec::new(config.namespace.as_bytes());
     spec.set = only_set(config).map(<[u8]>::to_vec);
     match &config.bins {
@@ -41,9 +56,9 @@ fn spec(cluster: &Cluster, config: &BackupConfig, plan: &BackupPlan) -> QuerySpe
     spec.total_timeout = config.total_timeout;
     spec.max_retries = config.retry.max_retries;
     spec.first_pause = config.retry.first_pause;
-    spec.max_records = plan.start.records_left(config).unwrap_or(0);
+    spec.throttle_pause = config.throttle_pause;
+    spec.max_records = config.max_records.map_or(0, |count| count.get());
     spec.page_records = config.page_records.map_or(0, |count| count.get());
-    spec.readers = plan.readers.clone();
     spec
 }
 

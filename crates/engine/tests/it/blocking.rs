@@ -1,6 +1,8 @@
 //! The client for programs without an async runtime.
 
-use asbackup::{ClusterConfig, ErrorKind, Local, Seed, ValidateConfig, blocking};
+use asbackup::{
+    ClusterConfig, ErrorKind, Local, Parallelism, Sampling, ScanPermits, Seed, ValidateConfig, blocking,
+};
 use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
 
 use crate::setup::{NAMESPACE, assert_same, backup_config, files, loaded_server, restore_config, server};
@@ -14,10 +16,15 @@ fn client(server: &TestServer) -> blocking::Client {
 fn backup_validate_and_restore_block_until_they_are_done() {
     let (source, target, directory) = (loaded_server(1_000), server(), tempfile::tempdir().unwrap());
     let local = Local::directory(directory.path());
-    let job = client(&source).backup(backup_config(), local.clone());
+    let permits = ScanPermits::new(Parallelism::ONE);
+    let client_of_source = client(&source).with_scan_permits(permits);
+    let estimate =
+        client_of_source.estimate(backup_config(), Sampling::default()).wait().unwrap().estimate.clone();
+    let job = client_of_source.backup(backup_config(), local.clone());
     assert_eq!(job.wait().unwrap().records.written, 1_000);
     assert_eq!(job.wait().unwrap().records.written, job.report().unwrap().records.written);
     assert_eq!(job.progress().records_done, 1_000);
+    assert_eq!(job.report().unwrap().bytes.stored, estimate.bytes.mean);
     let valid = blocking::validate(ValidateConfig::new(), local.clone()).unwrap();
     assert!(valid.wait().unwrap().findings.is_empty());
     client(&target).restore(restore_config(), local).wait().unwrap();
