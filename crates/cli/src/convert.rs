@@ -322,9 +322,6 @@ mod tests {
 
     #[test]
     fn each_restore_flag_has_its_effect() {
-        check_restore(" -y AES128 --encryption-key-file key.pem", |config| {
-            config.encryption = Some(Encryption::aes128(KeySource::File("key.pem".into())));
-        });
         check_restore(" -z zstd", |config| config.expected_compression = Some(ExpectedCompression::Zstd));
         check_restore(" --compress NONE", |config| {
             config.expected_compression = Some(ExpectedCompression::None);
