@@ -20,6 +20,7 @@ func parseBackup(flags *flag.FlagSet, args []string) (job, error) {
 	parallel := flags.Int("parallel", 1, "")
 	compact := flags.Bool("compact", false, "")
 	fileLimit := flags.Uint64("file-limit", 250, "")
+	wrapped := envelopeFlags(flags)
 	if err := parseFlags(flags, args, "h", "n", "d"); err != nil {
 		return nil, err
 	}
@@ -31,6 +32,8 @@ func parseBackup(flags *flag.FlagSet, args []string) (job, error) {
 	config.Compact = *compact
 	config.FileLimit = *fileLimit * mebibyte
 	config.ScanPolicy = scanPolicy()
+	config.CompressionPolicy = wrapped.compression()
+	config.EncryptionPolicy = wrapped.encryption()
 
 	return func(ctx context.Context) (counters, error) {
 		return runBackup(ctx, *address, *directory, config)

@@ -17,9 +17,10 @@ import (
 )
 
 const usage = `usage:
-  driver backup   -h HOST:PORT -n NAMESPACE -d DIR [-parallel N] [-compact] [-file-limit MIB]
-  driver restore  -h HOST:PORT -n SOURCE[,TARGET] -d DIR [-parallel N] [-batch-size N] [-max-async-batches N]
-  driver validate -d DIR [-parallel N]
+  driver backup   -h HOST:PORT -n NAMESPACE -d DIR [-parallel N] [-compact] [-file-limit MIB] ENVELOPE
+  driver restore  -h HOST:PORT -n SOURCE[,TARGET] -d DIR [-parallel N] [-batch-size N] [-max-async-batches N] ENVELOPE
+  driver validate -d DIR [-parallel N] ENVELOPE
+ENVELOPE is [-compress NONE|ZSTD] [-level N] [-encrypt NONE|AES128|AES256] [-key-file PEM]
 `
 
 // job does the work of one sub-command and returns its counters, which are as far as it got if there is an error.

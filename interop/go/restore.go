@@ -23,6 +23,7 @@ func parseRestore(flags *flag.FlagSet, args []string) (job, error) {
 	parallel := flags.Int("parallel", runtime.NumCPU(), "")
 	batchSize := flags.Int("batch-size", 128, "")
 	maxAsyncBatches := flags.Int("max-async-batches", 32, "")
+	wrapped := envelopeFlags(flags)
 	if err := parseFlags(flags, args, "h", "n", "d"); err != nil {
 		return nil, err
 	}
@@ -31,7 +32,7 @@ func parseRestore(flags *flag.FlagSet, args []string) (job, error) {
 		return nil, err
 	}
 
-	config := restoreConfig(*parallel)
+	config := restoreConfig(*parallel, wrapped)
 	config.Namespace = rename
 	config.BatchSize = *batchSize
 	config.MaxAsyncBatches = *maxAsyncBatches
@@ -49,11 +50,12 @@ func parseRestore(flags *flag.FlagSet, args []string) (job, error) {
 func parseValidate(flags *flag.FlagSet, args []string) (job, error) {
 	directory := flags.String("d", "", "")
 	parallel := flags.Int("parallel", runtime.NumCPU(), "")
+	wrapped := envelopeFlags(flags)
 	if err := parseFlags(flags, args, "d"); err != nil {
 		return nil, err
 	}
 
-	config := restoreConfig(*parallel)
+	config := restoreConfig(*parallel, wrapped)
 	config.ValidateOnly = true
 
 	return func(ctx context.Context) (counters, error) {
@@ -79,7 +81,7 @@ func parseNamespaces(text string) (*backup.RestoreNamespaceConfig, error) {
 }
 
 // restoreConfig holds absctl's defaults where they differ from the library's.
-func restoreConfig(parallel int) *backup.ConfigRestore {
+func restoreConfig(parallel int, wrapped envelope) *backup.ConfigRestore {
 	policy := as.NewWritePolicy(0, 0)
 	policy.SendKey = true
 	policy.GenerationPolicy = as.EXPECT_GEN_GT
@@ -89,6 +91,8 @@ func restoreConfig(parallel int) *backup.ConfigRestore {
 	config := backup.NewDefaultRestoreConfig()
 	config.WritePolicy = policy
 	config.Parallel = parallel
+	config.CompressionPolicy = wrapped.compression()
+	config.EncryptionPolicy = wrapped.encryption()
 	config.RetryPolicy = models.NewRetryPolicy(time.Second, 1, 3)
 	return config
 }

@@ -9,42 +9,55 @@ use asbackup_demo::sample;
 use asbackup_model::VoidTime;
 use asbackup_testserver::TestServer;
 
-use crate::tools::{Job, Place, Side, Spelling, Tools, records_read, records_written};
+use crate::tools::{Envelope, Job, Place, Side, Spelling, Tools, records_read, records_written};
 use crate::workspace::Workspace;
 use crate::{awkward, process, python};
 
-/// Runs both directions in both spellings, then those with awkward data, then the Python client's check.
+/// Runs both directions in both spellings and all envelopes, then those with awkward data, then the Python client's check.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let tools = Tools::build(workspace)?;
-    let source = start()?;
-    sample::load_records(source.store(), SOURCE, RECORDS, now()?);
-    sample::load_metadata(source.store(), SOURCE);
 
+    let key = workspace.path("testdata/keys/a_rsa_pkcs1.pem");
     for spelling in [Spelling::Base64, Spelling::Compact] {
         for (writer, reader) in [(Side::Ours, Side::BackupGo), (Side::BackupGo, Side::Ours)] {
-            let exchange = Exchange { tools: &tools, source: &source, spelling };
-            let direction = format!("{writer} to {reader}, {spelling:?}");
-            let verdict = exchange.run(writer, reader).with_context(|| direction.clone())?;
-            ensure!(verdict.is_equal(), "{direction}: {verdict}");
-            println!("interop: {direction}: {verdict}");
+            for envelope in envelopes(&key) {
+                let records = if envelope == PLAIN { RECORDS } else { WRAPPED_RECORDS };
+                let exchange = Exchange { tools: &tools, records, spelling, envelope };
+                let direction = format!("{writer} to {reader}, {spelling:?}, {envelope}");
+                let verdict = exchange.run(writer, reader).with_context(|| direction.clone())?;
+                ensure!(verdict.is_equal(), "{direction}: {verdict}");
+                println!("interop: {direction}: {verdict}");
+            }
         }
     }
     awkward::run(&tools)?;
     python::run(workspace)
 }
 
+/// Every compression with every encryption.
+fn envelopes(key: &Path) -> impl Iterator<Item = Envelope<'_>> {
+    let ciphers = [None, Some("AES128"), Some("AES256")];
+    [None, Some(1), Some(3), Some(19)].into_iter().flat_map(move |level| {
+        ciphers.map(|cipher| Envelope { level, encryption: cipher.map(|cipher| (cipher, key)) })
+    })
+}
+
 /// One namespace on its way through a folder.
 struct Exchange<'a> {
     tools: &'a Tools,
-    source: &'a TestServer,
+    records: u64,
     spelling: Spelling,
+    envelope: Envelope<'a>,
 }
 
 impl Exchange<'_> {
     fn run(&self, writer: Side, reader: Side) -> Result<Verdict> {
+        let source = start()?;
+        sample::load_records(source.store(), SOURCE, self.records, now()?);
+        sample::load_metadata(source.store(), SOURCE);
         let folder = tempfile::tempdir()?;
         let backup = Job::Backup { namespace: SOURCE, spelling: self.spelling };
-        self.work(writer, backup, self.source, folder.path())?;
+        self.work(writer, backup, &source, folder.path())?;
         self.validate(reader, folder.path())?;
 
         let target = start()?;
@@ -54,22 +67,26 @@ impl Exchange<'_> {
             Side::BackupGo => ("test", SOURCE),
         };
         self.work(reader, Job::Restore { namespaces }, &target, folder.path())?;
-        let original = compare::Side { store: self.source.store(), namespace: SOURCE };
+        let original = compare::Side { store: source.store(), namespace: SOURCE };
         Ok(compare::compare(original, compare::Side { store: target.store(), namespace }))
     }
 
     fn work(&self, side: Side, job: Job<'_>, server: &TestServer, directory: &Path) -> Result<()> {
         let place = Place { server: server.address(), directory, parallel: STREAMS };
-        let report = process::json_line(&mut self.tools.command(side, job, place))?;
-        let written = records_written(side, job, &report)?;
-        ensure!(written == RECORDS, "{written} of {RECORDS} records written: {report}");
+        let mut command = self.tools.command(side, job, place);
+        self.envelope.add_to(&mut command, side, Some(job));
+        let report = process::json_line(&mut command)?;
+        let (written, records) = (records_written(side, job, &report)?, self.records);
+        ensure!(written == records, "{written} of {records} records written: {report}");
         Ok(())
     }
 
     fn validate(&self, side: Side, directory: &Path) -> Result<()> {
-        let report = process::json_line(&mut self.tools.validate(side, directory))?;
-        let read = records_read(side, &report)?;
-        ensure!(read == RECORDS, "{side} finds {read} of {RECORDS} records: {report}");
+        let mut command = self.tools.validate(side, directory);
+        self.envelope.add_to(&mut command, side, None);
+        let report = process::json_line(&mut command)?;
+        let (read, records) = (records_read(side, &report)?, self.records);
+        ensure!(read == records, "{side} finds {read} of {records} records: {report}");
         Ok(())
     }
 }
@@ -86,6 +103,9 @@ pub(crate) fn now() -> Result<VoidTime> {
 pub(crate) const SOURCE: &str = "test";
 const TARGET: &str = "copy";
 const RECORDS: u64 = 20_000;
+/// Enough for files of some 100 KB: all envelopes with more would take minutes.
+const WRAPPED_RECORDS: u64 = 1_000;
+const PLAIN: Envelope<'_> = Envelope { level: None, encryption: None };
 const STREAMS: u16 = 4;
 /// Enough that partitions lie scattered, and that streams and nodes don't pair up.
 const NODES: usize = 3;

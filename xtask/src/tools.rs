@@ -44,6 +44,47 @@ pub(crate) enum Spelling {
     Compact,
 }
 
+/// What the files of a backup are wrapped in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Envelope<'a> {
+    /// Level of ZSTD.
+    pub(crate) level: Option<u8>,
+    /// Word for the cipher, and the file with its key.
+    pub(crate) encryption: Option<(&'a str, &'a Path)>,
+}
+
+impl Envelope<'_> {
+    /// Adds the flags that a job needs. Ours finds out by itself how a backup is compressed.
+    pub(crate) fn add_to(self, command: &mut Command, side: Side, job: Option<Job<'_>>) {
+        let is_backup = matches!(job, Some(Job::Backup { .. }));
+        if let Some(level) = self.level {
+            let level = level.to_string();
+            match side {
+                Side::Ours if is_backup => command.args(["-z", "ZSTD", "--compression-level", &level]),
+                Side::Ours => command,
+                Side::BackupGo => command.args(["-compress", "ZSTD", "-level", &level]),
+            };
+        }
+        if let Some((cipher, key)) = self.encryption {
+            let [encrypt, key_file] = match side {
+                Side::Ours => ["--encrypt", "--encryption-key-file"],
+                Side::BackupGo => ["-encrypt", "-key-file"],
+            };
+            command.args([encrypt, cipher, key_file]).arg(key);
+        }
+    }
+}
+
+impl fmt::Display for Envelope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.level {
+            None => f.write_str("not compressed")?,
+            Some(level) => write!(f, "zstd {level}")?,
+        }
+        write!(f, ", {}", self.encryption.map_or("not encrypted", |(cipher, _)| cipher))
+    }
+}
+
 /// Where a job is done, and with how many streams.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {

@@ -21,6 +21,7 @@ use asbackup::{
 
 use crate::{
     args::{Backup, Connection, IndexConflict, Inspect, LeftOut, Rates, Restore, State},
+    envelope,
     failure::Failure,
     value_source::ValueSource,
 };
@@ -62,7 +63,7 @@ fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
     })
 }
 
-/// Returns what a backup is to do.
+/// Returns what a backup is to do, but for its encryption.
 pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     let mut config = BackupConfig::new(args.namespace.clone().unwrap_or_default());
     config.left_out = left_out(&args.left_out);
@@ -71,6 +72,7 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.writers = config.readers;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
+    config.envelope.compression = envelope::compression(&args.compression)?;
     config.existing = match (args.remove_files || args.force, &args.resume.go_on) {
         (true, _) => ExistingFiles::Replace,
         (false, Some(_)) => ExistingFiles::Continue,
@@ -120,7 +122,7 @@ pub(crate) fn sampling(args: &Backup) -> Sampling {
     sampling
 }
 
-/// Returns what a restore is to do. `cache` is where states lie that can't lie beside their data.
+/// Returns what a restore is to do, but for its encryption. `cache` is where states lie that can't lie beside their data.
 pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreConfig, Failure> {
     check_directories(args)?;
     let mut config = RestoreConfig::new();
@@ -154,6 +156,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
     config.verification = if args.verify_first { Verification::First } else { Verification::WhileReading };
     config.effect = if args.dry_run { Effect::Count } else { Effect::Write };
     config.state = state(&args.state, cache);
+    config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
 }
 
@@ -173,12 +176,13 @@ fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
     StateRule::Kept(state)
 }
 
-/// Returns what a validation is to do.
+/// Returns what a validation is to do, but for its encryption.
 pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
     check_directories(args)?;
     let mut config = ValidateConfig::new();
     config.readers = parallelism(files_at_once(args))?;
     (config.manifest, config.extra_files) = set_rules(args);
+    config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
 }
 
@@ -272,7 +276,7 @@ fn rules(args: &Restore) -> WriteRules {
 
 #[cfg(test)]
 mod tests {
-    use asbackup::ErrorKind;
+    use asbackup::{ErrorKind, ExpectedCompression, Zstd};
     use clap::Parser;
 
     use super::*;
@@ -304,6 +308,14 @@ mod tests {
 
     #[test]
     fn each_backup_flag_has_its_effect() {
+        let zstd = |level| Zstd::level(level).ok();
+        check_backup(" -z zstd", |config| config.envelope.compression = zstd(3));
+        check_backup(" --compress ZSTD --compression-level 19", |config| {
+            config.envelope.compression = zstd(19);
+        });
+        check_backup(" --compress ZSTD --compression-level -1", |config| {
+            config.envelope.compression = zstd(3);
+        });
         check_backup(" --parallel 8", |config| {
             config.readers = Parallelism::new(8).unwrap();
             config.writers = Parallelism::new(8).unwrap();
@@ -349,6 +361,10 @@ mod tests {
 
     #[test]
     fn each_restore_flag_has_its_effect() {
+        check_restore(" -z zstd", |config| config.expected_compression = Some(ExpectedCompression::Zstd));
+        check_restore(" --compress NONE", |config| {
+            config.expected_compression = Some(ExpectedCompression::None);
+        });
         let rename = |from: &str, to: &str| Some(Rename { from: from.to_owned(), to: to.to_owned() });
         check_restore(" --namespace a,b", |config| config.rename = rename("a", "b"));
         check_restore(" --namespace a", |config| config.rename = rename("a", "a"));
@@ -433,10 +449,26 @@ mod tests {
     }
 
     #[test]
+    fn levels_without_compression_or_beyond_the_range_are_bad_usage() {
+        for (flags, words) in [
+            ("--compression-level 3", "--compression-level is given, but nothing is compressed"),
+            ("-z zstd --compression-level 23", "compression level is 23, but must be from 1 to 22"),
+            ("-z zstd --compression-level -2", "compression level is -2"),
+        ] {
+            let line = format!("asbackup -n test -d out {flags}");
+            let args = Asbackup::try_parse_from(line.split(' ')).unwrap().backup;
+            let failure = backup(&args).unwrap_err();
+            assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
+            assert!(failure.lines().join("\n").contains(words), "{flags}: {:?}", failure.lines());
+        }
+    }
+
+    #[test]
     fn validation_asks_the_same_of_a_backup_as_a_restore() {
-        let line = "asrestore -d in --validate --require-manifest --allow-extra";
+        let line = "asrestore -d in --validate --require-manifest --allow-extra -z zstd";
         let config = validate(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap();
         assert_eq!((config.manifest, config.extra_files), (ManifestRule::Required, ExtraFiles::LeaveOut));
+        assert_eq!(config.expected_compression, Some(ExpectedCompression::Zstd));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cache;
 mod config;
 mod console;
 mod convert;
+mod envelope;
 mod exit;
 mod failure;
 mod logging;

@@ -9,10 +9,10 @@ use tokio::{
 };
 
 use crate::{
-    args::{Asbackup, Asrestore, Connection, Inspect, Output, SecretAgent},
+    args::{Asbackup, Asrestore, Connection, Encryption, Inspect, Output, SecretAgent},
     cache,
     console::Console,
-    convert,
+    convert, envelope,
     exit::{Exit, Ignored},
     failure::Failure,
     logging,
@@ -47,7 +47,8 @@ fn copy(args: &Asbackup) -> Exit {
     let known = Known::new(Command::Backup, namespace, &convert::target(backup));
     let parallel = usize::from(backup.parallel);
     command(&known, output, parallel, async |session| {
-        let config = convert::backup(backup)?;
+        let mut config = convert::backup(backup)?;
+        config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
         let cluster = session.connect(connection, secret_agent, parallel).await?;
         session.wait(Client::new(cluster).backup(config, convert::target(backup))).await
     })
@@ -85,7 +86,8 @@ fn write(args: &Asrestore) -> Exit {
         known.ignored = Ignored::Fail;
     }
     command(&known, output, convert::files_at_once(restore), async |session| {
-        let config = convert::restore(restore, cache::directory())?;
+        let mut config = convert::restore(restore, cache::directory())?;
+        config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         let batches = restore.max_async_batches.get();
         let cluster = session.connect(connection, secret_agent, batches).await?;
         session.wait(Client::new(cluster).restore(config, convert::source(restore))).await
@@ -93,10 +95,11 @@ fn write(args: &Asrestore) -> Exit {
 }
 
 fn validate(args: &Asrestore) -> Exit {
-    let Asrestore { restore, output, .. } = args;
+    let Asrestore { secret_agent, restore, output, .. } = args;
     let known = Known::new(Command::Validate, String::new(), &convert::source(restore));
     command(&known, output, convert::files_at_once(restore), async |session| {
-        let config = convert::validate(restore)?;
+        let mut config = convert::validate(restore)?;
+        config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         session.wait(asbackup::validate(config, convert::source(restore))).await
     })
 }
@@ -175,18 +178,31 @@ impl<'a> Session<'a> {
         secret_agent: &SecretAgent,
         data_connections: usize,
     ) -> Result<Cluster, Failure> {
-        let connected = async {
+        self.before_job(async {
             let values = ValueSource::new(secret_agent)?;
             let config = convert::cluster(connection, &values, data_connections).await?;
             Cluster::connect(config).await.map_err(|error| Failure::connect(&error))
-        };
+        })
+        .await
+    }
+
+    /// Returns how the files are encrypted, unless a signal comes first: the key may be a secret.
+    async fn encryption(
+        &mut self,
+        args: &Encryption,
+        secret_agent: &SecretAgent,
+    ) -> Result<Option<asbackup::Encryption>, Failure> {
+        self.before_job(async { envelope::encryption(args, &ValueSource::new(secret_agent)?).await }).await
+    }
+
+    async fn before_job<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::select! {
             biased;
             signal = self.signals.next() => {
                 self.signal = Some(signal);
                 Err(Failure::cancelled("ended before the job began"))
             }
-            cluster = connected => cluster,
+            done = work => done,
         }
     }
 

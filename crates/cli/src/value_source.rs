@@ -28,8 +28,15 @@ impl ValueSource {
     pub(crate) async fn text(&self, flag: &str, given: &str) -> Result<String, Failure> {
         match self.asked(flag, given).await? {
             None => Ok(given.to_owned()),
-            Some(secret) => String::from_utf8(secret.expose_secret().to_vec())
-                .map_err(|_| unusable(flag, "the secret isn't UTF-8", "store it as text")),
+            Some(secret) => as_text(flag, &secret),
+        }
+    }
+
+    /// Returns the secret that a flag's value must name.
+    pub(crate) async fn named(&self, flag: &str, given: &str) -> Result<String, Failure> {
+        match self.asked(flag, given).await? {
+            None => Err(unusable(flag, "it names no secret", NAME_HINT)),
+            Some(secret) => as_text(flag, &secret),
         }
     }
 
@@ -110,6 +117,11 @@ fn agent_tls(args: &args::SecretAgent) -> Result<Option<AgentTls>, Failure> {
     let tls = Tls::new(&config)
         .map_err(|error| Failure::usage("TLS to the secret agent can't be set up", hint).because(&error))?;
     Ok(Some(AgentTls { tls, name: args.sa_tls_name.clone() }))
+}
+
+fn as_text(flag: &str, secret: &SecretSlice<u8>) -> Result<String, Failure> {
+    String::from_utf8(secret.expose_secret().to_vec())
+        .map_err(|_| unusable(flag, "the secret isn't UTF-8", "store it as text"))
 }
 
 /// Returns what `env-b64:` and `b64:` hold.

@@ -15,12 +15,17 @@ use crate::{
     checkpoint::{Advance, Checkpoint, Metadata, Start},
     config::{self, BackupConfig, EntryClass, Parallelism},
     job::{JobContext, Outcome},
+    key,
     manifest::{ClusterFacts, Publication, SetIndex, publish},
     naming,
     pipeline::{Queue, Tasks},
     plan::{BackupPlan, plan_backup},
     report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
-    sink::{file::BackupFile, file_set::FileSet, writer::Writer},
+    sink::{
+        file::{BackupFile, Wrapping},
+        file_set::FileSet,
+        writer::Writer,
+    },
     source::{scan, selection},
 };
 
@@ -61,7 +66,8 @@ async fn copy(
     notes: &mut Notes,
     job: &JobContext,
 ) -> Result<(), Error> {
-    let mut plan = job.or_cancelled(plan_backup(cluster, config, target, started)).await??;
+    let key = job.or_cancelled(key::fetch(config.envelope.encryption.as_ref())).await??;
+    let mut plan = job.or_cancelled(plan_backup(cluster, config, key.as_ref(), target, started)).await??;
     if let Some(manifest) = plan.start.complete.take() {
         manifest.count(&job.counters);
         notes.is_published = true;
@@ -70,8 +76,10 @@ async fn copy(
     }
     let files = {
         let Start { place, state, .. } = &plan.start;
-        let checkpoint = Checkpoint::new(config.checkpoint, place.clone(), target.clone(), state.clone());
-        FileSet::new(target.clone(), config, state, checkpoint)
+        let wrapping = Wrapping::new(&config.envelope, key.clone(), config.writers.count())?;
+        let keeper = (place.clone(), target.clone(), wrapping.hashing());
+        let checkpoint = Checkpoint::new(config.checkpoint, keeper, state.clone());
+        FileSet::new((target.clone(), wrapping), config, state, checkpoint)
     };
     let files = Arc::new(files);
     let published = match copy_all(cluster, config, &plan, &files, &mut notes.warnings, job).await {
@@ -79,6 +87,7 @@ async fn copy(
             let publication = Publication {
                 target: target.clone(),
                 config: config.clone(),
+                key,
                 cluster: ClusterFacts::of(cluster),
                 started: plan.start.state.started.clone(),
                 run_started: started,
@@ -243,11 +252,11 @@ fn write_metadata(
     job: &JobContext,
 ) -> Result<(), Error> {
     let with_expression = indexes.iter().any(|index| index.expression.is_some());
-    let mut file = files.metadata_file(if with_expression { Version::V32 } else { Version::V31 })?;
+    let mut file = files.metadata_file(if with_expression { Version::V32 } else { Version::V31 }, job)?;
     let mut block = Block::default();
     udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
     indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
-    file.write(&block, job)?;
+    file.write(&mut block, job)?;
     file.counts.indexes = indexes.len() as u64;
     file.counts.udfs = udfs.len() as u64;
     files.complete(file, &Advance::default(), job)

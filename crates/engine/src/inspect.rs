@@ -1,7 +1,7 @@
 //! The run of an inspection: what a backup holds, as far as manifest, names, headers and the entries before the first
 //! record tell it. No data file is read to its end.
 
-use std::{io::Read, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use asbackup_codec::{
     Step,
@@ -14,7 +14,10 @@ use crate::{
     Error, ErrorKind, blocking,
     config::{ExtraFiles, ManifestRule},
     job::{JobContext, Outcome},
-    manifest::{BackupSet, Completeness, ManifestFacts, SetFile, SetIndex, SetRules, survey},
+    manifest::{
+        BackupSet, Completeness, ManifestFacts, SetFile, SetIndex, SetRules, read_header, survey,
+        survey_unsealed,
+    },
     naming,
     report::{InspectReport, Inspected, InspectedFile, InspectedIndex, InspectedUdf, Span},
     restore::source_report,
@@ -41,8 +44,13 @@ pub(crate) async fn run(source: Local, started: SystemTime, job: JobContext) -> 
 }
 
 fn inspect(source: &Local, job: &JobContext) -> Result<(Inspected, Completeness), Error> {
-    let rules = SetRules { manifest: ManifestRule::Optional, extra: ExtraFiles::Refuse };
-    let BackupSet { files, side_files, manifest, findings, completeness, .. } = survey(source, rules)?;
+    let (manifest, extra) = (ManifestRule::Optional, ExtraFiles::Refuse);
+    let rules = SetRules { manifest, extra, key: None, compression: None };
+    let set = match survey_unsealed(source, &rules)? {
+        Some(set) => set,
+        None => survey(source, &rules)?,
+    };
+    let BackupSet { files, side_files, manifest, findings, completeness, .. } = set;
     let mut inspected = Inspected {
         manifest: manifest.as_deref().map(ManifestFacts::of),
         bytes: files.iter().map(|file| file.stored.bytes).sum(),
@@ -56,7 +64,7 @@ fn inspect(source: &Local, job: &JobContext) -> Result<(Inspected, Completeness)
         if job.token.is_cancelled() {
             return Err(Error::cancelled());
         }
-        let header = Header::read(source, &file.stored.name)?;
+        let header = Header::read(source, &file.stored.name, &rules)?;
         if !encrypted && may_hold_metadata(file, &header) {
             inspected.read_metadata(&mut reader, file)?;
         }
@@ -83,7 +91,7 @@ impl Inspected {
     fn read_metadata(&mut self, reader: &mut FileReader<'_>, file: &SetFile) -> Result<(), Error> {
         let mut ended = false;
         // What is found on the way isn't held against the manifest, since the file isn't read as a whole.
-        let unlisted = SetFile { stored: file.stored.clone(), listed: None };
+        let unlisted = SetFile { stored: file.stored.clone(), listed: None, opening: file.opening.clone() };
         let read = reader.read(&unlisted, |entry, _| {
             match entry {
                 FileEntry::SecondaryIndex(index) => self.indexes.push(of_index(&index)),
@@ -114,13 +122,12 @@ struct Header {
 }
 
 impl Header {
-    fn read(source: &Local, name: &str) -> Result<Self, Error> {
-        let mut bytes = Vec::new();
-        let read = source.read(name)?.take(HEADER_BYTES).read_to_end(&mut bytes);
-        read.map_err(|error| {
-            let place = Error::of(ErrorKind::Storage, format!("cannot read {name}"));
-            place.place(|place| place.file = Some(name.to_owned())).source(error).build()
-        })?;
+    fn read(source: &Local, name: &str, rules: &SetRules) -> Result<Self, Error> {
+        let bytes = match read_header(source, name, rules) {
+            Err(error) if error.kind() == ErrorKind::Storage => return Err(error),
+            // What can't be opened shows no header.
+            bytes => bytes.unwrap_or_default(),
+        };
         let (mut decoder, mut layout, mut at) = (Decoder::new(), RecordLayout::new(), 0);
         let mut is_first = false;
         while bytes.get(at) == Some(&b'#') || at == 0 {
@@ -132,7 +139,7 @@ impl Header {
         Ok(Self { version: decoder.version(), namespace, is_first })
     }
 
-    fn describe(&self, SetFile { stored, listed }: &SetFile) -> InspectedFile {
+    fn describe(&self, SetFile { stored, listed, .. }: &SetFile) -> InspectedFile {
         InspectedFile {
             name: stored.name.clone(),
             bytes: stored.bytes,
@@ -192,6 +199,3 @@ fn of_udf(udf: &UdfModule) -> InspectedUdf {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
-
-/// More than the header of any file takes.
-const HEADER_BYTES: u64 = 4096;

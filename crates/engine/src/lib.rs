@@ -27,6 +27,7 @@ mod error;
 mod estimate;
 mod inspect;
 mod job;
+mod key;
 mod limit;
 mod manifest;
 mod naming;
@@ -57,11 +58,12 @@ pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
     AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Effect,
-    EntryClass, ExistingFiles, ExtraFiles, FilePrefix, FilterExpression, IndexConflict, Lifetime, Limits,
-    ManifestRule, MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector,
-    OutOfRange, Parallelism, PartitionList, PrefixError, RackId, RecordErrors, Rename, RestoreConfig,
-    Sampling, ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding, SecretName, SecretNameError, Start,
-    StateConfig, StatePlace, StateRule, ValidateConfig, Verification, WriteRetry, Writes,
+    Encryption, EncryptionMode, EntryClass, Envelope, ExistingFiles, ExpectedCompression, ExtraFiles,
+    FilePrefix, FilterExpression, IndexConflict, KeySource, KeyText, Lifetime, Limits, ManifestRule,
+    MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange,
+    Parallelism, PartitionList, PrefixError, RackId, RecordErrors, Rename, RestoreConfig, Sampling,
+    ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding, SecretName, SecretNameError, Start,
+    StateConfig, StatePlace, StateRule, UnknownLevel, ValidateConfig, Verification, WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use job::Job;

@@ -2,6 +2,7 @@
 
 mod partitions;
 use asbackup_cluster::{Cluster, Readers};
+use asbackup_codec::envelope::AesKey;
 use asbackup_model::{PartitionId, PartitionSet};
 use asbackup_storage::Local;
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
@@ -10,9 +11,12 @@ use self::partitions::{Selected, check_selection, select, streams};
 use crate::{
     Error, ErrorKind, blocking,
     checkpoint::{self, Start},
-    config::{BackupConfig, EntryClass, RestoreConfig},
+    config::{BackupConfig, EntryClass, RestoreConfig, Zstd},
     pipeline::{BLOCK_BYTES, CHUNK_BYTES, QUEUED_BLOCKS_PER_READER},
-    sink::cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
+    sink::{
+        cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
+        frames,
+    },
 };
 
 /// What a backup is going to do.
@@ -32,6 +36,7 @@ pub(crate) struct BackupPlan {
 pub(crate) async fn plan_backup(
     cluster: &Cluster,
     config: &BackupConfig,
+    key: Option<&AesKey>,
     target: &Local,
     started: SystemTime,
 ) -> Result<BackupPlan, Error> {
@@ -41,13 +46,16 @@ pub(crate) async fn plan_backup(
     check_namespace(cluster, config.namespace.as_bytes()).await?;
     let Selected { wanted, readers } = select(cluster, config).await?;
     let start = {
-        let (config, target) = (config.clone(), target.clone());
-        blocking(move || checkpoint::start(&config, &target, started)).await??
+        let (config, key, target) = (config.clone(), key.cloned(), target.clone());
+        blocking(move || checkpoint::start(&config, key.as_ref(), &target, started)).await??
     };
     let (selected, left) = start.left_of(wanted, config);
     let streams = streams(cluster, config, &left, readers.as_deref())?;
     let plan = BackupPlan { streams, selected, readers, start };
-    let memory_bytes = backup_memory_bytes(plan.streams.len(), config.writers.count());
+    let writers = config.writers.count();
+    let compression = config.envelope.compression;
+    let memory_bytes = backup_memory_bytes(plan.streams.len(), writers)
+        + compression.map_or(0, |zstd| compression_memory_bytes(zstd, writers));
     tracing::info!(
         streams = plan.streams.len(),
         writers = config.writers.count(),
@@ -116,6 +124,15 @@ fn backup_memory_bytes(streams: usize, writers: usize) -> usize {
     streams * (CHUNK_BYTES + 2 * BLOCK_BYTES)
         + QUEUED_BLOCKS_PER_READER * streams * 2 * BLOCK_BYTES
         + writers * 2 * BLOCK_BYTES
+}
+
+/// Source: ARCHITECTURE.md, "Memory".
+fn compression_memory_bytes(zstd: Zstd, writers: usize) -> usize {
+    let threads = frames::threads();
+    writers * frames::TEXT_BYTES
+        + 2 * threads * frames::TEXT_BYTES
+        + threads * (frames::TEXT_BYTES + zstd.codec_level().memory_bytes())
+        + writers.max(2 * threads) * frames::FRAME_BYTES / 2
 }
 
 /// Source: ARCHITECTURE.md, "Memory".

@@ -12,6 +12,7 @@ use crate::{
     Clock, Error, blocking,
     config::{Effect, MetadataOrder, RecordErrors, RestoreConfig, Verification},
     job::{JobContext, Outcome},
+    key,
     manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
     naming,
     pipeline::{Queue, Tasks},
@@ -128,9 +129,15 @@ impl Restore {
 
     /// Finds what belongs to the backup, and refuses it if that isn't whole.
     async fn survey(&self) -> Result<BackupSet, Error> {
-        let rules = SetRules { manifest: self.config.manifest, extra: self.config.extra_files };
+        let fetched = self.job.or_cancelled(key::fetch(self.config.encryption.as_ref())).await;
+        let rules = SetRules {
+            manifest: self.config.manifest,
+            extra: self.config.extra_files,
+            key: fetched??,
+            compression: self.config.expected_compression,
+        };
         let source = self.source.clone();
-        let set = blocking(move || survey(&source, rules)).await??;
+        let set = blocking(move || survey(&source, &rules)).await??;
         refuse(&set.findings)?;
         Ok(set)
     }

@@ -11,6 +11,7 @@ use crate::{
     Error, ErrorKind, blocking,
     config::ValidateConfig,
     job::{JobContext, Outcome},
+    key,
     manifest::{Completeness, SetRules, survey},
     pipeline::Tasks,
     report::{self, Bytes, Decoded, Finding, FindingKind, Rates, ValidateReport},
@@ -56,9 +57,14 @@ async fn check(
     job: &JobContext,
 ) -> Result<Completeness, Error> {
     let set = {
-        let (source, rules) =
-            (source.clone(), SetRules { manifest: config.manifest, extra: config.extra_files });
-        blocking(move || survey(&source, rules)).await??
+        let rules = SetRules {
+            manifest: config.manifest,
+            extra: config.extra_files,
+            key: job.or_cancelled(key::fetch(config.encryption.as_ref())).await??,
+            compression: config.expected_compression,
+        };
+        let source = source.clone();
+        blocking(move || survey(&source, &rules)).await??
     };
     lock(findings).extend(set.findings);
     job.counters.indexes_read.add(set.side_files.iter().map(|file| file.set_indexes.len() as u64).sum());

@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, value_parser};
 
 use super::{
-    LeftOut, Rates, Resume,
+    Compression, Encryption, LeftOut, Rates, Resume,
     selection::{Records, Scope},
     value::{milliseconds, pause_milliseconds},
 };
@@ -47,6 +47,12 @@ pub(crate) struct Backup {
     /// Write blob-like values as raw bytes, not as base64
     #[arg(short = 'C', long)]
     pub(crate) compact: bool,
+
+    #[command(flatten)]
+    pub(crate) compression: Compression,
+
+    #[command(flatten)]
+    pub(crate) encryption: Encryption,
 
     #[command(flatten)]
     pub(crate) left_out: LeftOut,

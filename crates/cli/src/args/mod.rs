@@ -2,6 +2,7 @@
 
 mod backup;
 mod connection;
+mod envelope;
 mod inspect;
 mod output;
 mod rates;
@@ -24,6 +25,7 @@ use crate::exit::Exit;
 
 pub(crate) use backup::Backup;
 pub(crate) use connection::Connection;
+pub(crate) use envelope::{Cipher, Codec, Compression, Encryption};
 pub(crate) use inspect::Inspect;
 pub(crate) use output::{Color, LogLevel, Output, ReportFormat};
 pub(crate) use rates::Rates;
@@ -218,6 +220,21 @@ mod tests {
             ("-o file", &["--output-file"]),
             ("--force", &["--force", "--directory"]),
             ("--remove-artifacts -r", &["--remove-artifacts", "--remove-files"]),
+            ("-z gzip", &["--compress", "NONE, ZSTD"]),
+            ("--compression-level high", &["--compression-level"]),
+            ("-y rot13", &["--encrypt", "NONE, AES128, AES256"]),
+            (
+                "--encryption-key-file a --encryption-key-env b",
+                &["--encryption-key-file", "--encryption-key-env"],
+            ),
+            (
+                "--encryption-key-file a --encryption-key-secret b",
+                &["--encryption-key-file", "--encryption-key-secret"],
+            ),
+            (
+                "--encryption-key-env a --encryption-key-secret b",
+                &["--encryption-key-env", "--encryption-key-secret"],
+            ),
         ] {
             check_refused::<Asbackup>(&format!("{BACKUP} {flags}"), words);
         }

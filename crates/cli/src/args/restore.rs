@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, value_parser};
 
 use super::{
-    Rates,
+    Codec, Encryption, Rates,
     selection::Selection,
     value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds},
 };
@@ -47,6 +47,13 @@ pub(crate) struct Restore {
     /// Read, filter and count, and write nothing; connects to check namespace and indexes
     #[arg(long, conflicts_with_all = ["validate", "go_on"])]
     pub(crate) dry_run: bool,
+
+    /// Refuse files that aren't compressed like this; without it, it is detected
+    #[arg(short = 'z', long, value_enum, value_name = "CODEC", ignore_case = true)]
+    pub(crate) compress: Option<Codec>,
+
+    #[command(flatten)]
+    pub(crate) encryption: Encryption,
 
     /// Files that are read at once, 1 to 1024; default: as many as there are CPUs
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]

@@ -93,6 +93,25 @@ fn what_was_backed_up_is_restored() {
 }
 
 #[test]
+fn wrapped_backup_is_restored_and_needs_its_key() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/a_rsa_pkcs8.pem");
+    let encryption = format!("-y aes256 --encryption-key-file {key}");
+    let flags = format!("-z zstd --compression-level 1 {encryption} --report json");
+    let backup = back_up(&server, &flags, dir.path()).expect(0).report();
+    let bytes = &backup["bytes"];
+    assert!(bytes["stored"].as_u64() < bytes["decoded"].as_u64(), "{bytes}");
+    restore(&server, "", dir.path()).expect(2).says(&["no key is given", "hint: ", "--encrypt"]);
+    let wrong = format!("-y aes128 --encryption-key-file {key}");
+    restore(&server, &wrong, dir.path()).expect(4).says(&["it is damaged, or another key or cipher"]);
+    let other = format!("{encryption} -z none");
+    restore(&server, &other, dir.path()).expect(2).says(&["but none is expected", "compression is detected"]);
+    assert_eq!(server.store().record_count("copy"), 0);
+    restore(&server, &format!("{encryption} -z zstd"), dir.path()).expect(0);
+    assert_eq!(server.store().record_count("copy"), RECORDS);
+}
+
+#[test]
 fn text_report_is_for_people() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     let backup = back_up(&server, "", dir.path()).expect(0);

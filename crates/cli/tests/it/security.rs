@@ -194,3 +194,23 @@ fn secret_agent_knows_user_and_password() {
         "the agent says: no such key",
     ]);
 }
+
+#[test]
+fn secret_agent_has_the_encryption_key() {
+    const KEY: &str = include_str!("../../../../testdata/keys/a_rsa_pkcs8.pem");
+    let (server, dir) = (fill(TestServer::builder()), tempfile::tempdir().unwrap());
+    let agent =
+        format!("--sa-address 127.0.0.1:{}", agent(&[("key", KEY), ("broken", "-----BEGIN nothing")]));
+    let flags = format!("-y aes256 --encryption-key-secret secrets:vault:key {agent}");
+    check_round_trip(&server, &flags, dir.path());
+    run(asrestore(), &format!("--validate -d {{}}/out {flags}"), dir.path()).expect(0);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/a_rsa_pkcs1.pem");
+    let same_key = format!("--validate -d {{}}/out -y aes256 --encryption-key-file {path}");
+    run(asrestore(), &same_key, dir.path()).expect(0);
+    for (secret, text) in [("nothing", "the agent says: no such key"), ("broken", "holds no encryption key")]
+    {
+        let flags =
+            format!("--validate -d {{}}/out -y aes256 --encryption-key-secret secrets:vault:{secret}");
+        run(asrestore(), &format!("{flags} {agent}"), dir.path()).expect(2).says(&[text]);
+    }
+}

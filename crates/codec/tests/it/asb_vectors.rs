@@ -88,8 +88,10 @@ fn every_cut_within_an_entry_is_refused() {
 fn files_of_directories_are_encoded_to_the_same_bytes_and_no_cut_is_taken() {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/dirs"));
     let mut entries = 0;
-    for directory in fs::read_dir(folder).unwrap() {
-        for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+    let directories = fs::read_dir(folder).unwrap().map(|directory| directory.unwrap().path());
+    // What is compressed and encrypted is read in the tests of the engine.
+    for directory in directories.filter(|path| !path.ends_with("a_zstd_aes128_limit")) {
+        for file in fs::read_dir(directory).unwrap() {
             let path = file.unwrap().path();
             let text = fs::read(&path).unwrap();
             check_cuts(&text, &path.display().to_string());

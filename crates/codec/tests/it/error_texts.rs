@@ -5,7 +5,7 @@ use std::mem::discriminant;
 
 use asbackup_codec::envelope::KeyError;
 use asbackup_codec::wire::ResultCode;
-use asbackup_codec::{asb, wire};
+use asbackup_codec::{asb, envelope, wire};
 
 #[test]
 fn rules_of_the_text_format() {
@@ -113,6 +113,18 @@ fn keys() {
         (MultiPrime, "RSA key has more than two primes"),
         (Damaged { at: 7 }, "no private key in PKCS#1 or PKCS#8: damaged at byte 7 of its DER"),
     ] {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn errors_of_compressed_data() {
+    use envelope::ZstdError::*;
+    let cases = [
+        (Damaged { reason: "oh" }, "the compressed data is damaged: oh"),
+        (Cut, "the compressed data ends within a frame"),
+    ];
+    for (error, text) in cases {
         assert_eq!(error.to_string(), text);
     }
 }

@@ -11,6 +11,7 @@ mod asb_properties;
 mod asb_rules;
 mod asb_text;
 mod asb_vectors;
+mod envelope_vectors;
 mod error_texts;
 mod key;
 mod wire_auth;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use asbackup_codec::envelope::AesKey;
 use asbackup_model::{Digest, Inexact, PartitionId, PartitionSet};
 use base64_simd::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use crate::{
-    manifest::{DocumentError, ListedFile, SetIndex, check_head, check_seal, partition_list, seal},
+    manifest::{
+        DocumentError, Hashing, ListedFile, SetIndex, check_head, check_named_seal, partition_list, seal,
+    },
     progress::Counters,
     sink::file::EntryCounts,
 };
@@ -43,6 +46,8 @@ pub(crate) struct State {
     #[serde(with = "cursor_list")]
     pub(crate) cursors: BTreeMap<PartitionId, Cursor>,
     pub(crate) counts: Counts,
+    /// How it is sealed.
+    hash: String,
     /// Last, see `manifest/seal.rs`.
     seal: String,
 }
@@ -70,6 +75,9 @@ pub(crate) struct StateFile {
     pub(crate) records: u64,
     pub(crate) indexes: u64,
     pub(crate) udfs: u64,
+    /// Bytes of text that are stored in them.
+    #[serde(default)]
+    text_bytes: u64,
     #[serde(with = "partition_list")]
     pub(crate) partitions: PartitionSet,
 }
@@ -113,11 +121,12 @@ pub(crate) struct Beginning {
     pub(crate) fingerprint: String,
     pub(crate) options: Value,
     pub(crate) replaces: Vec<String>,
+    pub(crate) hashing: Hashing,
 }
 
 impl State {
     pub(crate) fn new(beginning: Beginning) -> Self {
-        let Beginning { run, started, first_file, fingerprint, options, replaces } = beginning;
+        let Beginning { run, started, first_file, fingerprint, options, replaces, hashing } = beginning;
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -134,20 +143,40 @@ impl State {
             files: Vec::new(),
             cursors: BTreeMap::new(),
             counts: Counts::default(),
+            hash: hashing.name().to_owned(),
             seal: String::new(),
         }
     }
 
-    /// Returns the text, sealed.
-    pub(crate) fn encode(&self) -> String {
-        seal(self)
+    /// Returns the text, sealed as it says.
+    pub(crate) fn encode(&self, hashing: &Hashing) -> String {
+        seal(self, hashing)
     }
 
-    /// Reads a state and checks its seal.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
+    /// Reads a state and checks its seal. One that was sealed with a key needs it, and no other takes one.
+    pub(crate) fn decode(bytes: &[u8], key: Option<&AesKey>) -> Result<Self, DocumentError> {
+        let state = Self::parse(bytes, |text| check_named_seal(text, key))?;
+        if key.is_some() && state.hash != Hashing::of(key).name() {
+            return Err(DocumentError::KeyUnused);
+        }
+        Ok(state)
+    }
+
+    /// Reads a state for the names in it alone: one that was sealed with a key is read without.
+    pub(super) fn decode_names(bytes: &[u8]) -> Result<Self, DocumentError> {
+        Self::parse(bytes, |text| match check_named_seal(text, None) {
+            Err(DocumentError::KeyMissing) => Ok(()),
+            checked => checked,
+        })
+    }
+
+    fn parse(
+        bytes: &[u8],
+        check: impl FnOnce(&str) -> Result<(), DocumentError>,
+    ) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
-        check_seal(text)?;
+        check(text)?;
         let state: Self = serde_json::from_str(text)?;
         Ok(Self { seal: String::new(), ..state })
     }
@@ -221,28 +250,26 @@ impl StateFile {
             records: 0,
             indexes: 0,
             udfs: 0,
+            text_bytes: 0,
             partitions: PartitionSet::EMPTY,
         }
     }
 
     pub(super) fn settle(&mut self, bytes: u64, counts: &EntryCounts) {
-        let EntryCounts { records, indexes, udfs, partitions } = *counts;
+        let EntryCounts { records, indexes, udfs, partitions, text_bytes } = *counts;
         (self.durable_bytes, self.records, self.indexes, self.udfs) = (bytes, records, indexes, udfs);
-        self.partitions = partitions;
+        (self.partitions, self.text_bytes) = (partitions, text_bytes);
     }
 
-    pub(super) fn complete(&mut self, listed: &ListedFile) {
-        let ListedFile { bytes, hash, records, indexes, udfs, partitions, .. } = listed;
-        let counts =
-            EntryCounts { records: *records, indexes: *indexes, udfs: *udfs, partitions: *partitions };
-        self.settle(*bytes, &counts);
-        (self.state, self.hash) = (FileState::Complete, Some(hash.clone()));
+    pub(super) fn complete(&mut self, listed: &ListedFile, counts: &EntryCounts) {
+        self.settle(listed.bytes, counts);
+        (self.state, self.hash) = (FileState::Complete, Some(listed.hash.clone()));
     }
 
     /// Returns what the manifest will say of it, if it is complete.
     pub(crate) fn listed(&self) -> Option<ListedFile> {
         let hash = self.hash.clone().filter(|_| self.state == FileState::Complete)?;
-        let EntryCounts { records, indexes, udfs, partitions } = self.counts();
+        let EntryCounts { records, indexes, udfs, partitions, .. } = self.counts();
         Some(ListedFile {
             name: self.name.clone(),
             bytes: self.durable_bytes,
@@ -255,8 +282,8 @@ impl StateFile {
     }
 
     pub(crate) fn counts(&self) -> EntryCounts {
-        let Self { records, indexes, udfs, partitions, .. } = *self;
-        EntryCounts { records, indexes, udfs, partitions }
+        let Self { records, indexes, udfs, partitions, text_bytes, .. } = *self;
+        EntryCounts { records, indexes, udfs, partitions, text_bytes }
     }
 }
 
@@ -322,7 +349,13 @@ mod tests {
     use super::*;
     use crate::checkpoint::Advance;
 
+    const KEY: AesKey = AesKey::Aes128([7; 16]);
+
     fn state() -> State {
+        state_with(None)
+    }
+
+    fn state_with(key: Option<&AesKey>) -> State {
         let mut state = State::new(Beginning {
             run: "r".to_owned(),
             started: "2026-01-01T00:00:00Z".to_owned(),
@@ -330,6 +363,7 @@ mod tests {
             fingerprint: "00".to_owned(),
             options: json!({"namespace": "users"}),
             replaces: vec!["0_users_1.asb".to_owned()],
+            hashing: Hashing::of(key),
         });
         let digest = Digest([7; 20]);
         state.partitions = PartitionSet::ALL;
@@ -344,23 +378,42 @@ mod tests {
 
     #[test]
     fn what_was_encoded_is_decoded() {
+        for key in [None, Some(&KEY)] {
+            let state = state_with(key);
+            let text = state.encode(&Hashing::of(key));
+            assert_eq!(State::decode(text.as_bytes(), key).unwrap(), state);
+            assert_eq!(State::decode_names(text.as_bytes()).unwrap(), state);
+        }
         let state = state();
-        assert_eq!(State::decode(state.encode().as_bytes()).unwrap(), state);
         assert_eq!(state.done(), "0..1".parse().unwrap());
         assert_eq!((state.counts.records_read, state.counts.records_written), (11, 10));
     }
 
     #[test]
     fn every_changed_bit_and_every_cut_is_refused() {
-        let text = state().encode().into_bytes();
-        for bit in 0..text.len() * 8 {
-            let mut flipped = text.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(State::decode(&flipped).is_err(), "bit {bit}");
+        for key in [None, Some(&KEY)] {
+            let text = state_with(key).encode(&Hashing::of(key)).into_bytes();
+            for bit in 0..text.len() * 8 {
+                let mut flipped = text.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(State::decode(&flipped, key).is_err(), "bit {bit}");
+            }
+            for len in 0..text.len() {
+                assert!(State::decode(&text[..len], key).is_err(), "cut at {len}");
+            }
         }
-        for len in 0..text.len() {
-            assert!(State::decode(&text[..len]).is_err(), "cut at {len}");
-        }
+    }
+
+    #[test]
+    fn key_is_needed_exactly_if_a_state_was_sealed_with_it() {
+        let keyed = state_with(Some(&KEY)).encode(&Hashing::of(Some(&KEY)));
+        let error = |text: &str, key| State::decode(text.as_bytes(), key).unwrap_err();
+        assert!(matches!(error(&keyed, None), DocumentError::KeyMissing));
+        assert!(matches!(error(&keyed, Some(&AesKey::Aes128([8; 16]))), DocumentError::KeyedSeal));
+        let plain = state().encode(&Hashing::default());
+        assert!(matches!(error(&plain, Some(&KEY)), DocumentError::KeyUnused));
+        let relabelled = keyed.replace("blake3-keyed", "md5");
+        assert!(matches!(error(&relabelled, Some(&KEY)), DocumentError::Hash { .. }));
     }
 
     #[test]

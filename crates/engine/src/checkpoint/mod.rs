@@ -20,7 +20,7 @@ use asbackup_storage::Local;
 use crate::{
     Error,
     config::Checkpoint as Period,
-    manifest::{ListedFile, SetIndex},
+    manifest::{Hashing, ListedFile, SetIndex},
     progress::Counters,
     sink::file::EntryCounts,
 };
@@ -37,6 +37,7 @@ struct Keeper {
     place: StatePlace,
     /// Where the data lies.
     target: Local,
+    hashing: Hashing,
     period: Duration,
     state: Mutex<State>,
 }
@@ -70,10 +71,15 @@ impl Advance {
 }
 
 impl Checkpoint {
-    /// Returns the keeper of a state, which isn't saved before [`Self::begin`].
-    pub(crate) fn new(period: Period, place: StatePlace, target: Local, state: State) -> Self {
+    /// Returns the keeper of a state at that place, about data in that target, which isn't saved before
+    /// [`Self::begin`].
+    pub(crate) fn new(
+        period: Period,
+        (place, target, hashing): (StatePlace, Local, Hashing),
+        state: State,
+    ) -> Self {
         let Period::Every(period) = period else { return Self(None) };
-        Self(Some(Keeper { place, target, period, state: Mutex::new(state) }))
+        Self(Some(Keeper { place, target, hashing, period, state: Mutex::new(state) }))
     }
 
     /// Returns whether it is time to save what was written after `last`.
@@ -113,9 +119,14 @@ impl Checkpoint {
     }
 
     /// A file has its name, and all that `advance` tells is durable.
-    pub(crate) fn completed(&self, listed: &ListedFile, advance: &Advance) -> Result<(), Error> {
+    pub(crate) fn completed(
+        &self,
+        listed: &ListedFile,
+        counts: &EntryCounts,
+        advance: &Advance,
+    ) -> Result<(), Error> {
         self.change(|state| {
-            state.file(&listed.name).complete(listed);
+            state.file(&listed.name).complete(listed, counts);
             state.take_in(Some(&listed.name), advance);
         })
     }
@@ -174,7 +185,7 @@ impl Keeper {
         // The names of the files that it names must be durable before its own bytes are.
         self.target.sync()?;
         let mut upload = self.place.directory.upload(&self.place.name)?;
-        upload.write(state.encode().as_bytes())?;
+        upload.write(state.encode(&self.hashing).as_bytes())?;
         upload.complete()?;
         // A file that is created next must not outlive a state that doesn't name it.
         self.place.directory.sync()?;

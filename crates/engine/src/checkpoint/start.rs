@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::SystemTime};
 
+use asbackup_codec::envelope::AesKey;
 use asbackup_model::PartitionSet;
 use asbackup_storage::{Local, Lock};
 use serde_json::Value;
@@ -13,8 +14,9 @@ use super::{
 use crate::{
     Error, ErrorKind,
     config::{BackupConfig, Checkpoint, ExistingFiles, ExtraFiles, ManifestRule},
-    manifest::{self, DocumentError, Manifest, SetRules},
+    manifest::{self, DocumentError, Hashing, Manifest, SetRules},
     naming, report,
+    source::open::{missing_key, unused_key},
 };
 
 /// What a backup begins with.
@@ -35,16 +37,21 @@ pub(crate) struct Start {
 }
 
 /// Looks at a target, and decides what a backup begins with.
-pub(crate) fn start(config: &BackupConfig, target: &Local, started: SystemTime) -> Result<Start, Error> {
+pub(crate) fn start(
+    config: &BackupConfig,
+    key: Option<&AesKey>,
+    target: &Local,
+    started: SystemTime,
+) -> Result<Start, Error> {
     let place = place(config, target)?;
     target.prepare()?;
     if !target.is_directory() {
-        return single(config, target, place, started);
+        return single((config, key), target, place, started);
     }
     place.directory.prepare()?;
     let lock = lock(target)?;
     let names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
-    let found = Found { config, target, place: &place, names };
+    let found = Found { config, key, target, place: &place, names };
     let begun = match config.existing {
         ExistingFiles::Refuse => found.refuse(),
         ExistingFiles::Replace => found.replace(),
@@ -61,7 +68,7 @@ pub(crate) fn start(config: &BackupConfig, target: &Local, started: SystemTime) 
 
 /// A single file is begun from the start in any case: nothing lies beside it.
 fn single(
-    config: &BackupConfig,
+    (config, key): (&BackupConfig, Option<&AesKey>),
     target: &Local,
     place: StatePlace,
     started: SystemTime,
@@ -69,7 +76,7 @@ fn single(
     if config.existing == ExistingFiles::Refuse && target.is_taken() {
         return Err(taken(target));
     }
-    let found = Found { config, target, place: &place, names: Vec::new() };
+    let found = Found { config, key, target, place: &place, names: Vec::new() };
     let state = found.new_state(&Begun::default(), started);
     Ok(Start { lock: None, place, state, resumed: false, complete: None, unfinished: Vec::new() })
 }
@@ -78,13 +85,14 @@ fn single(
 /// none.
 pub(crate) fn files_of_unfinished(source: &Local) -> Vec<String> {
     let bytes = manifest::read(source, naming::STATE).ok().and_then(Result::ok);
-    let state = bytes.and_then(|bytes| State::decode(&bytes).ok());
+    let state = bytes.and_then(|bytes| State::decode_names(&bytes).ok());
     state.map_or_else(Vec::new, |state| state.files.into_iter().map(|file| file.name).collect())
 }
 
 /// What lies in a target.
 struct Found<'a> {
     config: &'a BackupConfig,
+    key: Option<&'a AesKey>,
     target: &'a Local,
     place: &'a StatePlace,
     names: Vec<String>,
@@ -132,40 +140,45 @@ impl Found<'_> {
 
     /// Goes on with the run that is there.
     fn go_on(&self) -> Result<Begun, Error> {
-        let manifest = self.manifest()?;
         let Some(state) = self.state()? else {
-            return match manifest {
+            return match self.complete_manifest()? {
                 Some(manifest) => self.done(manifest),
                 None if self.names.is_empty() => Ok(Begun::default()),
                 None => Err(self.nothing_to_continue()),
             };
         };
         let state = state.map_err(|error| self.unreadable(error))?;
+        let manifest = self.manifest()?;
         if is_of(manifest.as_ref(), &state) {
             return self.clear_up(manifest, &state);
         }
-        check_options(&state.options, &manifest::options(self.config))?;
+        check_options(&state.options, &manifest::options(self.config, self.key))?;
         let unfinished = self.leftovers(&state);
         Ok(Begun { state: Some(Box::new(self.keep_durable(state)?)), unfinished, ..Begun::default() })
     }
 
     /// The backup that is there is all that was asked for, if it has the same options and is whole.
     fn done(&self, manifest: Manifest) -> Result<Begun, Error> {
-        if manifest.fingerprint() != manifest::fingerprint(self.config) {
+        if manifest.fingerprint() != manifest::fingerprint(self.config, self.key) {
             let path = self.target.path().display();
             let message = format!("{path} holds a complete backup with other options");
             return Err(Error::of(ErrorKind::Config, message)
                 .hint("choose another directory, or replace the backup in it with --remove-files")
                 .build());
         }
-        let rules = SetRules { manifest: ManifestRule::Required, extra: ExtraFiles::Refuse };
-        manifest::refuse(&manifest::survey(self.target, rules)?.findings)?;
+        let rules = SetRules {
+            manifest: ManifestRule::Required,
+            extra: ExtraFiles::Refuse,
+            key: self.key.cloned(),
+            compression: None,
+        };
+        manifest::refuse(&manifest::survey(self.target, &rules)?.findings)?;
         Ok(Begun { complete: Some(manifest), ..Begun::default() })
     }
 
     /// The run was killed when its manifest was in place: what was left to do is done now.
     fn clear_up(&self, manifest: Option<Manifest>, state: &State) -> Result<Begun, Error> {
-        check_options(&state.options, &manifest::options(self.config))?;
+        check_options(&state.options, &manifest::options(self.config, self.key))?;
         for name in state.replaces.iter().chain(&self.leftovers(state)) {
             self.target.remove(name)?;
         }
@@ -215,9 +228,10 @@ impl Found<'_> {
             run: format!("{:016x}", fastrand::u64(..)),
             started: report::rfc3339(started),
             first_file: self.names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
-            fingerprint: manifest::fingerprint(self.config),
-            options: manifest::options(self.config),
+            fingerprint: manifest::fingerprint(self.config, self.key),
+            options: manifest::options(self.config, self.key),
             replaces: begun.replaced.clone(),
+            hashing: Hashing::of(self.key),
         })
     }
 
@@ -233,18 +247,34 @@ impl Found<'_> {
         Ok(Some(bytes.and_then(|bytes| {
             // What is no JSON at all is no damaged state of ours, but perhaps a state of an older tool.
             match bytes.first() {
-                Some(b'{') => State::decode(&bytes),
+                Some(b'{') => State::decode(&bytes, self.key),
                 _ => Err(DocumentError::NotText),
             }
         })))
     }
 
+    /// Returns the manifest that is there. A damaged one is no backup to be left as it is, and none to be relied on; one
+    /// with another key isn't of a run with this one.
     fn manifest(&self) -> Result<Option<Manifest>, Error> {
+        Ok(self.read_manifest()?.and_then(Result::ok))
+    }
+
+    /// Returns the manifest of a complete backup, which must have been made with the same key.
+    fn complete_manifest(&self) -> Result<Option<Manifest>, Error> {
+        match self.read_manifest()?.transpose() {
+            Err(DocumentError::KeyMissing) => Err(missing_key(naming::MANIFEST)),
+            Err(DocumentError::KeyUnused) => Err(unused_key(naming::MANIFEST)),
+            Err(error @ DocumentError::KeyedSeal) => Err(other_key(naming::MANIFEST, error)),
+            manifest => Ok(manifest.ok().flatten()),
+        }
+    }
+
+    fn read_manifest(&self) -> Result<Option<Result<Manifest, DocumentError>>, Error> {
         if !self.names.iter().any(|name| name == naming::MANIFEST) {
             return Ok(None);
         }
-        // A damaged one is no backup to be left as it is, and none to be relied on.
-        Ok(manifest::read(self.target, naming::MANIFEST)?.and_then(|bytes| Manifest::decode(&bytes)).ok())
+        let bytes = manifest::read(self.target, naming::MANIFEST)?;
+        Ok(Some(bytes.and_then(|bytes| Manifest::decode(&bytes, self.key))))
     }
 
     fn unfinished_run(&self) -> Error {
@@ -281,6 +311,9 @@ impl Found<'_> {
                     .hint("start anew in an empty directory, or with --remove-files")
                     .source(error)
             }
+            DocumentError::KeyMissing => return missing_key(name),
+            DocumentError::KeyUnused => return unused_key(name),
+            DocumentError::KeyedSeal => return other_key(name, error),
             error => Error::of(ErrorKind::Integrity, format!("{name} can't be relied on"))
                 .hint("start anew in an empty directory, or with --remove-files")
                 .source(error),
@@ -288,6 +321,16 @@ impl Found<'_> {
         .place(file)
         .build()
     }
+}
+
+fn other_key(name: &str, error: DocumentError) -> Error {
+    Error::of(ErrorKind::Integrity, format!("{name} can't be relied on"))
+        .place(|place| place.file = Some(name.to_owned()))
+        .hint(
+            "give the cipher and the key that the backup was begun with, or start anew in an empty directory",
+        )
+        .source(error)
+        .build()
 }
 
 /// Returns whether a manifest was written by the run whose state this is.

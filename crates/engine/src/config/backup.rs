@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, num::NonZeroU64, path::PathBuf, time::Duration}
 use asbackup_codec::asb::Spelling;
 
 use super::{
-    BinSelection, ByteSize, EntryClass, FilePrefix, FilterExpression, Lifetime, Limits, Modified, Names,
-    Parallelism, RackId, Scope,
+    BinSelection, ByteSize, EntryClass, Envelope, FilePrefix, FilterExpression, Lifetime, Limits, Modified,
+    Names, Parallelism, RackId, Scope,
 };
 
 /// What to back up, and how.
@@ -46,6 +46,8 @@ pub struct BackupConfig {
     pub file_prefix: Option<FilePrefix>,
     /// How blob-like values are spelled. Default: base64, which is text.
     pub spelling: Spelling,
+    /// What the text is wrapped in. Default: nothing.
+    pub envelope: Envelope,
     /// What happens to backup files that are there already. Default: they are refused.
     pub existing: ExistingFiles,
     /// Whether and how often progress is saved, so that a run that is killed can be gone on with. Default: every 10 s.
@@ -87,6 +89,7 @@ impl BackupConfig {
             file_limit: Some(ByteSize::mib(250)),
             file_prefix: None,
             spelling: Spelling::Base64,
+            envelope: Envelope::default(),
             existing: ExistingFiles::Refuse,
             checkpoint: Checkpoint::Every(Duration::from_secs(10)),
             state_name: None,

@@ -1,6 +1,7 @@
 //! What a user may ask for. What excludes each other is an enum, what has a range is a type.
 
 mod backup;
+mod envelope;
 mod filter;
 mod limits;
 mod prefix;
@@ -13,6 +14,9 @@ mod selection;
 mod state;
 
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
+pub use envelope::{
+    Encryption, EncryptionMode, Envelope, ExpectedCompression, KeySource, KeyText, UnknownLevel, Zstd,
+};
 pub use filter::{FilterExpression, Lifetime, Modified, NoFilter, NoTimeBetween};
 pub use limits::Limits;
 pub use prefix::{FilePrefix, PrefixError};

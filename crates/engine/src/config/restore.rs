@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duratio
 
 use asbackup_codec::wire::WriteRules;
 
-use super::{EntryClass, Limits, Names, Parallelism, StateConfig, StateRule};
+use super::{
+    Encryption, EntryClass, ExpectedCompression, Limits, Names, Parallelism, StateConfig, StateRule,
+};
 
 /// What to restore, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +50,11 @@ pub struct RestoreConfig {
     pub manifest: ManifestRule,
     /// What happens to data files that the manifest doesn't name. Default: they are refused.
     pub extra_files: ExtraFiles,
+    /// How the backup is encrypted. Default: not at all; one that is encrypted is refused then, and one that isn't is
+    /// refused if this is set, since whoever sets it relies on it.
+    pub encryption: Option<Encryption>,
+    /// How the backup must be compressed. Default: in any way, since that is detected.
+    pub expected_compression: Option<ExpectedCompression>,
     /// When the hashes of a backup's files are checked. Default: while they are read.
     pub verification: Verification,
     /// Whether anything is written. Default: it is.
@@ -79,6 +86,8 @@ impl RestoreConfig {
             limits: Limits::default(),
             manifest: ManifestRule::Optional,
             extra_files: ExtraFiles::Refuse,
+            encryption: None,
+            expected_compression: None,
             verification: Verification::WhileReading,
             effect: Effect::Write,
             state: StateRule::Kept(StateConfig::new()),
@@ -223,13 +232,23 @@ pub struct ValidateConfig {
     pub manifest: ManifestRule,
     /// What happens to data files that the manifest doesn't name. Default: they are refused.
     pub extra_files: ExtraFiles,
+    /// How the backup is encrypted. Default: not at all; see [`RestoreConfig::encryption`].
+    pub encryption: Option<Encryption>,
+    /// How the backup must be compressed. Default: in any way, since that is detected.
+    pub expected_compression: Option<ExpectedCompression>,
 }
 
 impl ValidateConfig {
     /// Returns the defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { readers: Parallelism::ONE, manifest: ManifestRule::Optional, extra_files: ExtraFiles::Refuse }
+        Self {
+            readers: Parallelism::ONE,
+            manifest: ManifestRule::Optional,
+            extra_files: ExtraFiles::Refuse,
+            encryption: None,
+            expected_compression: None,
+        }
     }
 }
 

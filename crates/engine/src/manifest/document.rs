@@ -6,16 +6,17 @@ use std::{
 };
 
 use asbackup_cluster::Cluster;
+use asbackup_codec::envelope::AesKey;
 use asbackup_model::PartitionSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
     error::DocumentError,
-    hash::HASH,
-    seal::{check_head, check_seal, seal},
+    hash::{ACCIDENTS, Hashing, KEYED},
+    seal::{check_head, check_named_seal, seal},
 };
 use crate::{
-    config::{self, BackupConfig, BinSelection, EntryClass, Lifetime, Names, PartitionList},
+    config::{self, BackupConfig, BinSelection, EncryptionMode, EntryClass, Lifetime, Names, PartitionList},
     progress::Counters,
 };
 
@@ -106,6 +107,23 @@ pub(super) struct Envelope {
     pub(super) encryption: Option<String>,
 }
 
+impl Envelope {
+    pub(super) fn of(config: &config::Envelope) -> Self {
+        Self {
+            compression: config.compression.map(|zstd| format!("zstd:{}", zstd.codec_level())),
+            encryption: config.encryption.as_ref().map(|encryption| mode_name(encryption.mode).to_owned()),
+        }
+    }
+}
+
+/// Returns the word for a cipher.
+pub(super) fn mode_name(mode: EncryptionMode) -> &'static str {
+    match mode {
+        EncryptionMode::Aes128 => "aes128",
+        EncryptionMode::Aes256 => "aes256",
+    }
+}
+
 /// A data file as the manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListedFile {
@@ -144,18 +162,31 @@ pub(super) struct Totals {
 
 impl Manifest {
     /// Returns the text, sealed.
-    pub(super) fn encode(&self) -> String {
-        seal(self)
+    pub(super) fn encode(&self, hashing: &Hashing) -> String {
+        seal(self, hashing)
     }
 
-    /// Reads a manifest, and checks its seal and what it says about itself.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
+    /// Reads a manifest, and checks its seal and what it says about itself. One that was sealed with a key needs it, and
+    /// no other takes one.
+    pub(crate) fn decode(bytes: &[u8], key: Option<&AesKey>) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
-        check_seal(text)?;
+        check_named_seal(text, key)?;
         let manifest: Self = serde_json::from_str(text)?;
         manifest.check()?;
+        if key.is_some() && manifest.hash == ACCIDENTS {
+            return Err(DocumentError::KeyUnused);
+        }
         Ok(manifest)
+    }
+
+    /// Reads a manifest without its key, so that nothing vouches for what it says. None if it was sealed without a key.
+    pub(crate) fn decode_unsealed(bytes: &[u8]) -> Result<Option<Self>, DocumentError> {
+        let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
+        check_head(text, FORMAT, VERSION)?;
+        let manifest: Self = serde_json::from_str(text)?;
+        manifest.check()?;
+        Ok(Some(manifest).filter(|manifest| manifest.hash != ACCIDENTS))
     }
 
     pub(crate) fn fingerprint(&self) -> &str {
@@ -181,8 +212,9 @@ impl Manifest {
     }
 
     pub(super) fn check(&self) -> Result<(), DocumentError> {
-        if self.hash != HASH {
-            return Err(DocumentError::Hash { found: self.hash.clone() });
+        if self.is_encrypted() != (self.hash == KEYED) {
+            let what = format!("its hash is {:?}, its encryption {:?}", self.hash, self.envelope.encryption);
+            return Err(DocumentError::Contradiction { what });
         }
         self.check_names()?;
         self.check_partitions()?;
@@ -194,6 +226,11 @@ impl Manifest {
             Some(_) => Ok(()), // How many indexes it holds shows only when it is read.
             None => self.check_indexes(0),
         }
+    }
+
+    /// Returns whether its files are encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.envelope.encryption.is_some()
     }
 
     /// Checks the total of indexes, given how many the side file holds.
@@ -376,21 +413,51 @@ mod tests {
     #[test]
     fn what_was_encoded_is_decoded() {
         let manifest = manifest();
-        let mut decoded = Manifest::decode(manifest.encode().as_bytes()).unwrap();
+        let mut decoded = Manifest::decode(manifest.encode(&PLAIN).as_bytes(), None).unwrap();
         assert_eq!(std::mem::take(&mut decoded.seal).len(), 32);
         assert_eq!(decoded, manifest);
     }
 
     #[test]
     fn every_changed_bit_and_every_cut_is_refused() {
-        let text = manifest().encode().into_bytes();
+        check_damage(&manifest().encode(&PLAIN).into_bytes(), None);
+        check_damage(&encrypted().encode(&Hashing::of(Some(&KEY))).into_bytes(), Some(&KEY));
+    }
+
+    const PLAIN: Hashing = Hashing::Accidents;
+    const KEY: AesKey = AesKey::Aes128([7; 16]);
+
+    fn encrypted() -> Manifest {
+        let mut manifest = manifest();
+        manifest.envelope.encryption = Some("aes128".to_owned());
+        manifest.hash = KEYED.to_owned();
+        manifest
+    }
+
+    #[test]
+    fn the_key_has_to_be_the_one_that_the_backup_was_made_with() {
+        let sealed = encrypted().encode(&Hashing::of(Some(&KEY)));
+        Manifest::decode(sealed.as_bytes(), Some(&KEY)).unwrap();
+        let error = |text: &str, key| Manifest::decode(text.as_bytes(), key).unwrap_err();
+        assert!(matches!(error(&sealed, None), DocumentError::KeyMissing));
+        let other = AesKey::Aes128([8; 16]);
+        assert!(matches!(error(&sealed, Some(&other)), DocumentError::KeyedSeal));
+        let plain = manifest().encode(&PLAIN);
+        assert!(matches!(error(&plain, Some(&KEY)), DocumentError::KeyUnused));
+        let mut unsafe_hash = encrypted();
+        unsafe_hash.hash = ACCIDENTS.to_owned();
+        let text = unsafe_hash.encode(&PLAIN);
+        assert!(matches!(error(&text, Some(&KEY)), DocumentError::Contradiction { .. }));
+    }
+
+    fn check_damage(text: &[u8], key: Option<&AesKey>) {
         for bit in 0..text.len() * 8 {
-            let mut flipped = text.clone();
+            let mut flipped = text.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(Manifest::decode(&flipped).is_err(), "bit {bit}");
+            assert!(Manifest::decode(&flipped, key).is_err(), "bit {bit}");
         }
         for len in 0..text.len() {
-            assert!(Manifest::decode(&text[..len]).is_err(), "cut at {len}");
+            assert!(Manifest::decode(&text[..len], key).is_err(), "cut at {len}");
         }
     }
 
@@ -399,7 +466,7 @@ mod tests {
     fn check(change: impl FnOnce(&mut Manifest), expected: &str) {
         let mut manifest = manifest();
         change(&mut manifest);
-        let error = Manifest::decode(manifest.encode().as_bytes()).unwrap_err().to_string();
+        let error = Manifest::decode(manifest.encode(&PLAIN).as_bytes(), None).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 
@@ -412,7 +479,8 @@ mod tests {
         check(|manifest| manifest.totals.indexes = 3, "its total of indexes is 3");
         check(|manifest| manifest.totals.udfs = 0, "its total of udfs is 0");
         check(|manifest| manifest.files[0].bytes = u64::MAX, "its total of bytes is 123");
-        check(|manifest| manifest.hash = "blake3-keyed".to_owned(), r#"uses the hash "blake3-keyed""#);
+        check(|manifest| manifest.hash = "sha1".to_owned(), r#"uses the hash "sha1""#);
+        check(|manifest| manifest.envelope.encryption = Some("aes128".to_owned()), "its encryption Some");
         check(|manifest| manifest.version = 2, "has version 2; this program knows version 1");
         check(|manifest| manifest.format = "other".to_owned(), r#"has the format "other""#);
         for name in ["", ".", "..", "a/b", "/a", "a\\b"] {

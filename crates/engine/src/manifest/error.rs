@@ -40,7 +40,18 @@ pub(crate) enum DocumentError {
         /// The one that belongs to its bytes.
         computed: String,
     },
-    /// It hashes in a way that this program doesn't know, or has no key for.
+    /// It was sealed with a key, and doesn't fit the one at hand.
+    #[error(
+        "doesn't fit the encryption key: it is damaged, or another key or cipher (AES128, AES256) belongs to it"
+    )]
+    KeyedSeal,
+    /// It was sealed with a key, and none is at hand.
+    #[error("belongs to an encrypted backup, and no key is given")]
+    KeyMissing,
+    /// A key is at hand, but it was sealed without.
+    #[error("belongs to a backup that isn't encrypted, but an encryption key is given")]
+    KeyUnused,
+    /// It hashes in a way that this program doesn't know.
     #[error("uses the hash {found:?}, which this program can't check")]
     Hash {
         /// The name of the hash.

@@ -14,10 +14,12 @@ mod survey;
 pub(crate) use document::{ClusterFacts, ListedFile, Manifest, partition_list};
 pub(crate) use error::DocumentError;
 pub use facts::ManifestFacts;
-pub(crate) use hash::{StoredHash, hash};
+pub(crate) use hash::{Hashing, StoredHash};
 pub(crate) use options::{fingerprint, options};
 pub(crate) use publish::{Publication, publish};
-pub(crate) use seal::{check_head, check_seal, seal};
+pub(crate) use seal::{check_head, check_named_seal, check_seal, seal};
 pub(crate) use side_file::{SetIndex, SideFile};
 pub use survey::Completeness;
-pub(crate) use survey::{BackupSet, OTHER_HASH, SetFile, SetRules, read, refuse, survey};
+pub(crate) use survey::{
+    BackupSet, OTHER_HASH, SetFile, SetRules, read, read_header, refuse, survey, survey_unsealed,
+};

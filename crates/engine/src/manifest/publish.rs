@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use asbackup_codec::envelope::AesKey;
 use asbackup_model::PartitionSet;
 use asbackup_storage::Local;
 
@@ -11,7 +12,7 @@ use super::{
         ClusterFacts, Envelope, FORMAT, ListedFile, ListedSideFile, Manifest, Modified, Selection, Totals,
         VERSION,
     },
-    hash::{HASH, hash},
+    hash::Hashing,
     options::fingerprint,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) struct Publication {
     pub(crate) target: Local,
     pub(crate) config: BackupConfig,
+    pub(crate) key: Option<AesKey>,
     pub(crate) cluster: ClusterFacts,
     /// When the first run of this backup began, RFC 3339.
     pub(crate) started: String,
@@ -55,7 +57,7 @@ pub(crate) fn publish(publication: &Publication, files: &FileSet, job: &JobConte
     // All names must be durable before the manifest's own: it vouches for them.
     publication.target.sync()?;
     let mut upload = publication.target.upload(naming::MANIFEST)?;
-    upload.write(manifest.encode().as_bytes())?;
+    upload.write(manifest.encode(&publication.hashing()).as_bytes())?;
     upload.complete()?;
     let directory = publication.target.path().display();
     tracing::info!(%directory, files = manifest.files.len(), bytes = manifest.totals.bytes, "manifest written");
@@ -63,6 +65,10 @@ pub(crate) fn publish(publication: &Publication, files: &FileSet, job: &JobConte
 }
 
 impl Publication {
+    fn hashing(&self) -> Hashing {
+        Hashing::of(self.key.as_ref())
+    }
+
     /// Writes the side file, if there is something in it.
     fn write_side_file(&self, files: &FileSet, job: &JobContext) -> Result<Option<ListedSideFile>, Error> {
         if self.set_indexes.is_empty() {
@@ -77,7 +83,8 @@ impl Publication {
         let text = side_file.encode();
         files.write_document(&name, &text)?;
         job.counters.indexes_written.add(self.set_indexes.len() as u64);
-        Ok(Some(ListedSideFile { name, bytes: text.len() as u64, hash: hash(&[text.as_bytes()]) }))
+        let hash = self.hashing().hash(&[text.as_bytes()]);
+        Ok(Some(ListedSideFile { name, bytes: text.len() as u64, hash }))
     }
 
     fn manifest(&self, files: Vec<ListedFile>, extra: Option<ListedSideFile>, job: &JobContext) -> Manifest {
@@ -97,7 +104,7 @@ impl Publication {
             kind: "scan".to_owned(),
             outcome: "complete".to_owned(),
             run: Some(self.run.clone()),
-            fingerprint: fingerprint(&self.config),
+            fingerprint: fingerprint(&self.config, self.key.as_ref()),
             cluster: self.cluster.clone(),
             namespace: self.config.namespace.clone(),
             started: self.started.clone(),
@@ -105,8 +112,8 @@ impl Publication {
             modified: Modified::of(&self.config),
             selection: Selection::of(&self.config),
             partitions: self.partitions,
-            envelope: Envelope::default(),
-            hash: HASH.to_owned(),
+            envelope: Envelope::of(&self.config.envelope),
+            hash: self.hashing().name().to_owned(),
             files,
             extra,
             replaces: self.replaced.clone(),

@@ -1,14 +1,24 @@
 //! Sealing the text of a document, and checking the seal. Source: docs/format/manifest.md, "Seal".
 
+use asbackup_codec::envelope::AesKey;
 use serde::{Deserialize, Serialize};
 
-use super::{error::DocumentError, hash::hash};
+use super::{
+    error::DocumentError,
+    hash::{ACCIDENTS, Hashing, KEYED},
+};
 
 /// What every document begins with.
 #[derive(Deserialize)]
 struct Head {
     format: String,
     version: u64,
+}
+
+/// What says how a document is sealed.
+#[derive(Deserialize)]
+struct Hashed {
+    hash: String,
 }
 
 /// The seal as it lies in the text: a slice of it, so that its place is known.
@@ -19,9 +29,9 @@ struct Sealed<'a> {
 }
 
 /// Returns the text of a document, sealed. `document` must serialize an empty `seal` as its last key.
-pub(crate) fn seal(document: &impl Serialize) -> String {
+pub(crate) fn seal(document: &impl Serialize, hashing: &Hashing) -> String {
     let mut text = text(document);
-    let seal = hash(&[text.as_bytes()]);
+    let seal = hashing.hash(&[text.as_bytes()]);
     let place = text.rfind("\"\"").map_or(text.len(), |quotes| quotes + 1);
     text.insert_str(place, &seal);
     text
@@ -44,15 +54,29 @@ pub(crate) fn check_head(text: &str, expected: &'static str, known: u64) -> Resu
     Ok(())
 }
 
+/// Checks the seal of a document that names its hash. One that was sealed with a key needs it.
+pub(crate) fn check_named_seal(text: &str, key: Option<&AesKey>) -> Result<(), DocumentError> {
+    let Hashed { hash } = serde_json::from_str(text)?;
+    match (hash.as_str(), key) {
+        (ACCIDENTS, _) => check_seal(text, &Hashing::Accidents),
+        (KEYED, None) => Err(DocumentError::KeyMissing),
+        (KEYED, Some(_)) => check_seal(text, &Hashing::of(key)),
+        _ => Err(DocumentError::Hash { found: hash }),
+    }
+}
+
 /// Checks the seal of a document.
-pub(crate) fn check_seal(text: &str) -> Result<(), DocumentError> {
+pub(crate) fn check_seal(text: &str, hashing: &Hashing) -> Result<(), DocumentError> {
     let Sealed { seal } = serde_json::from_str(text)?;
     // A string without escapes is borrowed from the text, and one with escapes can't be borrowed and is refused.
     let start = seal.as_ptr().addr() - text.as_ptr().addr();
     let (before, after) = (&text.as_bytes()[..start], &text.as_bytes()[start + seal.len()..]);
-    let computed = hash(&[before, after]);
+    let computed = hashing.hash(&[before, after]);
     if seal != computed {
-        return Err(DocumentError::Seal { found: seal.to_owned(), computed });
+        return Err(match hashing {
+            Hashing::Accidents => DocumentError::Seal { found: seal.to_owned(), computed },
+            Hashing::Keyed(_) => DocumentError::KeyedSeal,
+        });
     }
     Ok(())
 }
@@ -70,15 +94,17 @@ mod tests {
     }
 
     fn sealed() -> String {
-        seal(&Document { format: "f", empty: "", version: 1, seal: "" })
+        seal(&Document { format: "f", empty: "", version: 1, seal: "" }, &PLAIN)
     }
+
+    const PLAIN: Hashing = Hashing::Accidents;
 
     #[test]
     fn sealed_document_holds_wherever_its_seal_stands() {
-        check_seal(&sealed()).unwrap();
+        check_seal(&sealed(), &PLAIN).unwrap();
         let text = r#"{"seal":"","format":"f"}"#;
-        let first = text.replace("\"\"", &format!("\"{}\"", hash(&[text.as_bytes()])));
-        check_seal(&first).unwrap();
+        let first = text.replace("\"\"", &format!("\"{}\"", PLAIN.hash(&[text.as_bytes()])));
+        check_seal(&first, &PLAIN).unwrap();
     }
 
     #[test]
@@ -88,10 +114,10 @@ mod tests {
             let mut flipped = text.clone().into_bytes();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let Ok(flipped) = String::from_utf8(flipped) else { continue };
-            assert!(check_seal(&flipped).is_err(), "bit {bit}: {flipped}");
+            assert!(check_seal(&flipped, &PLAIN).is_err(), "bit {bit}: {flipped}");
         }
         for len in 0..text.len() {
-            assert!(check_seal(&text[..len]).is_err(), "cut at {len}");
+            assert!(check_seal(&text[..len], &PLAIN).is_err(), "cut at {len}");
         }
     }
 

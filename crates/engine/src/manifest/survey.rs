@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use asbackup_codec::{Step, asb::Decoder};
+use asbackup_codec::{Step, asb::Decoder, envelope::AesKey};
 use asbackup_model::RecordLayout;
 use asbackup_storage::{Local, StoredFile};
 use serde::Serialize;
@@ -17,13 +17,14 @@ use super::{
     SideFile,
     document::{ListedFile, ListedSideFile, Manifest},
     error::DocumentError,
-    hash::hash,
+    hash::Hashing,
 };
 use crate::{
     Error, ErrorKind, checkpoint,
-    config::{ExtraFiles, ManifestRule},
+    config::{ExpectedCompression, ExtraFiles, ManifestRule},
     naming,
     report::{Finding, FindingKind},
+    source::open::{Encrypted, OpenFile, Opening, Workspace, missing_key, unused_key},
 };
 
 /// What a restore or a validation is to read.
@@ -48,6 +49,8 @@ pub(crate) struct SetFile {
     pub(crate) stored: StoredFile,
     /// What the manifest says of it, if its size is the one that is listed there.
     pub(crate) listed: Option<ListedFile>,
+    /// How it is to be opened.
+    pub(crate) opening: Opening,
 }
 
 /// Whether anything says which files belong to a backup.
@@ -62,15 +65,17 @@ pub enum Completeness {
 }
 
 /// What is asked of a set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct SetRules {
     pub(crate) manifest: ManifestRule,
     pub(crate) extra: ExtraFiles,
+    pub(crate) key: Option<AesKey>,
+    pub(crate) compression: Option<ExpectedCompression>,
 }
 
 /// Lists the files of a backup and holds them against its manifest, if it has one. Of several directories each has its
 /// own.
-pub(crate) fn survey(source: &Local, rules: SetRules) -> Result<BackupSet, Error> {
+pub(crate) fn survey(source: &Local, rules: &SetRules) -> Result<BackupSet, Error> {
     let Some(parts) = source.parts() else { return survey_one(source, rules) };
     let mut whole = BackupSet { completeness: Completeness::Checked, ..BackupSet::default() };
     for part in &parts {
@@ -79,24 +84,45 @@ pub(crate) fn survey(source: &Local, rules: SetRules) -> Result<BackupSet, Error
     Ok(whole)
 }
 
-fn survey_one(source: &Local, rules: SetRules) -> Result<BackupSet, Error> {
+fn survey_one(source: &Local, rules: &SetRules) -> Result<BackupSet, Error> {
     let stored = source.list()?;
     let has_manifest = source.is_directory() && stored.iter().any(|file| file.name == naming::MANIFEST);
     if !has_manifest {
-        return without_manifest(source, stored, rules.manifest);
+        return without_manifest(source, stored, rules);
     }
-    match read(source, naming::MANIFEST)?.and_then(|bytes| Manifest::decode(&bytes)) {
+    match read(source, naming::MANIFEST)?.and_then(|bytes| Manifest::decode(&bytes, rules.key.as_ref())) {
         Ok(manifest) => {
-            let mut set = against(source, stored, &manifest, rules.extra)?;
+            let mut set = against(source, stored, &manifest, rules)?;
             set.manifest = Some(Box::new(manifest));
             Ok(set)
         }
+        Err(DocumentError::KeyMissing) => Err(missing_key(naming::MANIFEST)),
+        Err(DocumentError::KeyUnused) => Err(unused_key(naming::MANIFEST)),
         Err(error) => {
-            let files = stored.into_iter().filter(|file| naming::is_backup(&file.name)).map(unlisted);
+            let files = stored.into_iter().filter(|file| naming::is_backup(&file.name));
+            let files = files.map(|file| rules.unlisted(file));
             let findings = vec![document_finding(naming::MANIFEST, FindingKind::Manifest, &error)];
             Ok(BackupSet { files: files.collect(), findings, ..BackupSet::default() })
         }
     }
+}
+
+/// Holds a set against a manifest whose key isn't at hand: names and sizes, for which nothing vouches. None if there is
+/// no such manifest.
+pub(crate) fn survey_unsealed(source: &Local, rules: &SetRules) -> Result<Option<BackupSet>, Error> {
+    let stored = if source.is_directory() { source.list()? } else { Vec::new() };
+    if !stored.iter().any(|file| file.name == naming::MANIFEST) {
+        return Ok(None);
+    }
+    let bytes = read(source, naming::MANIFEST)?;
+    let Ok(Some(manifest)) = bytes.and_then(|bytes| Manifest::decode_unsealed(&bytes)) else {
+        return Ok(None);
+    };
+    let mut set = BackupSet::default();
+    let found = stored.iter().map(|file| (file.name.as_str(), file)).collect();
+    set.take_listed(&found, &manifest, rules);
+    set.manifest = Some(Box::new(manifest));
+    Ok(Some(set))
 }
 
 /// Returns the error of a set that isn't what its manifest says, if that is so.
@@ -122,7 +148,7 @@ pub(crate) fn refuse(findings: &[Finding]) -> Result<(), Error> {
 fn without_manifest(
     source: &Local,
     mut stored: Vec<StoredFile>,
-    rule: ManifestRule,
+    rules: &SetRules,
 ) -> Result<BackupSet, Error> {
     if source.is_directory() {
         stored.retain(|file| naming::is_backup(&file.name));
@@ -130,8 +156,9 @@ fn without_manifest(
     if stored.is_empty() {
         return Err(no_backup(source)?);
     }
-    let mut set = BackupSet { files: stored.into_iter().map(unlisted).collect(), ..BackupSet::default() };
-    if rule == ManifestRule::Required {
+    let files = stored.into_iter().map(|file| rules.unlisted(file)).collect();
+    let mut set = BackupSet { files, ..BackupSet::default() };
+    if rules.manifest == ManifestRule::Required {
         let message = format!("{} has no manifest, so nobody knows if it is whole", source.path().display());
         set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
     }
@@ -154,28 +181,35 @@ fn against(
     source: &Local,
     stored: Vec<StoredFile>,
     manifest: &Manifest,
-    rule: ExtraFiles,
+    rules: &SetRules,
 ) -> Result<BackupSet, Error> {
     let mut set = BackupSet { completeness: Completeness::Checked, ..BackupSet::default() };
     let found: BTreeMap<&str, &StoredFile> = stored.iter().map(|file| (file.name.as_str(), file)).collect();
-    for listed in &manifest.files {
-        let Some(&stored) = found.get(listed.name.as_str()) else {
-            set.find(&listed.name, FindingKind::Missing, "is missing: the manifest lists it");
-            continue;
-        };
-        let same_size = stored.bytes == listed.bytes;
-        if !same_size {
-            let what = format!("has {} bytes, but the manifest says {}", stored.bytes, listed.bytes);
-            set.find(&listed.name, FindingKind::Size, &what);
-        }
-        set.files.push(SetFile { stored: stored.clone(), listed: same_size.then(|| listed.clone()) });
-    }
-    set.check_side_file(source, manifest, &found)?;
-    set.check_others(source, manifest, &stored, rule)?;
+    set.take_listed(&found, manifest, rules);
+    set.check_side_file(source, manifest, &found, rules)?;
+    set.check_others(source, manifest, &stored, rules)?;
     Ok(set)
 }
 
 impl BackupSet {
+    /// Takes the data files that are listed, and finds those that are missing or have another size.
+    fn take_listed(&mut self, found: &BTreeMap<&str, &StoredFile>, manifest: &Manifest, rules: &SetRules) {
+        let opening = rules.opening(if manifest.is_encrypted() { Encrypted::Yes } else { Encrypted::No });
+        for listed in &manifest.files {
+            let Some(&stored) = found.get(listed.name.as_str()) else {
+                self.find(&listed.name, FindingKind::Missing, "is missing: the manifest lists it");
+                continue;
+            };
+            let same_size = stored.bytes == listed.bytes;
+            if !same_size {
+                let what = format!("has {} bytes, but the manifest says {}", stored.bytes, listed.bytes);
+                self.find(&listed.name, FindingKind::Size, &what);
+            }
+            let listed = same_size.then(|| listed.clone());
+            self.files.push(SetFile { stored: stored.clone(), listed, opening: opening.clone() });
+        }
+    }
+
     /// Adds the set of one of several directories; its names then say which.
     fn add(&mut self, set: Self, directory: &Path) {
         let within = |name: &str| directory.join(name).to_string_lossy().into_owned();
@@ -204,6 +238,7 @@ impl BackupSet {
         source: &Local,
         manifest: &Manifest,
         found: &BTreeMap<&str, &StoredFile>,
+        rules: &SetRules,
     ) -> Result<(), Error> {
         let Some(listed) = &manifest.extra else { return Ok(()) };
         if !found.contains_key(listed.name.as_str()) {
@@ -211,7 +246,10 @@ impl BackupSet {
             return Ok(());
         }
         match read(source, &listed.name)? {
-            Ok(bytes) => self.check_side_file_bytes(&bytes, listed, manifest),
+            Ok(bytes) => {
+                let hash = Hashing::of(rules.key.as_ref()).hash(&[&bytes]);
+                self.check_side_file_bytes(&bytes, &hash, listed, manifest);
+            }
             Err(error) => {
                 self.findings.push(document_finding(&listed.name, FindingKind::Decode, &error));
             }
@@ -219,12 +257,18 @@ impl BackupSet {
         Ok(())
     }
 
-    fn check_side_file_bytes(&mut self, bytes: &[u8], listed: &ListedSideFile, manifest: &Manifest) {
+    fn check_side_file_bytes(
+        &mut self,
+        bytes: &[u8],
+        hash: &str,
+        listed: &ListedSideFile,
+        manifest: &Manifest,
+    ) {
         if bytes.len() as u64 != listed.bytes {
             let what = format!("has {} bytes, but the manifest says {}", bytes.len(), listed.bytes);
             return self.find(&listed.name, FindingKind::Size, &what);
         }
-        if hash(&[bytes]) != listed.hash {
+        if hash != listed.hash {
             return self.find(&listed.name, FindingKind::Hash, OTHER_HASH);
         }
         let side_file = match SideFile::decode(bytes) {
@@ -249,16 +293,16 @@ impl BackupSet {
         source: &Local,
         manifest: &Manifest,
         stored: &[StoredFile],
-        rule: ExtraFiles,
+        rules: &SetRules,
     ) -> Result<(), Error> {
         let files = manifest.files.iter().map(|file| &file.name);
         let unfinished = checkpoint::files_of_unfinished(source);
         let known: BTreeSet<&String> = files.chain(&manifest.replaces).chain(&unfinished).collect();
         let others = stored.iter().filter(|file| naming::is_data(&file.name) && !known.contains(&file.name));
         for file in others {
-            let of_others = namespace_of(source, &file.name)?
+            let of_others = namespace_of(source, &file.name, rules)?
                 .is_some_and(|namespace| namespace != manifest.namespace.as_bytes());
-            if rule == ExtraFiles::Refuse && !of_others {
+            if rules.extra == ExtraFiles::Refuse && !of_others {
                 self.find(&file.name, FindingKind::Extra, "isn't in the manifest");
             } else {
                 self.left_out.push(file.name.clone());
@@ -272,11 +316,13 @@ impl BackupSet {
 pub(crate) const OTHER_HASH: &str =
     "isn't what was written: its bytes have another hash than the manifest says";
 
-/// Returns the namespace that the header of a file names, if it is one in the text format that names any.
-fn namespace_of(source: &Local, name: &str) -> Result<Option<Vec<u8>>, Error> {
-    let mut header = Vec::new();
-    let read = source.read(name)?.take(HEADER_BYTES).read_to_end(&mut header);
-    read.map_err(|error| unreadable(name, error))?;
+/// Returns the namespace that the header of a file names, if it is one in the text format that names any, and can be
+/// opened.
+fn namespace_of(source: &Local, name: &str, rules: &SetRules) -> Result<Option<Vec<u8>>, Error> {
+    let header = match read_header(source, name, rules) {
+        Err(error) if error.kind() == ErrorKind::Storage => return Err(error),
+        header => header.unwrap_or_default(),
+    };
     let (mut decoder, mut layout, mut at) = (Decoder::new(), RecordLayout::new(), 0);
     while decoder.namespace().is_none() {
         match decoder.decode(&header[at..], &mut layout) {
@@ -285,6 +331,25 @@ fn namespace_of(source: &Local, name: &str) -> Result<Option<Vec<u8>>, Error> {
         }
     }
     Ok(decoder.namespace().map(<[u8]>::to_vec))
+}
+
+/// Reads the beginning of a file's text, whose key may be another one than that of the set.
+pub(crate) fn read_header(source: &Local, name: &str, rules: &SetRules) -> Result<Vec<u8>, Error> {
+    let mut opening = Opening { compression: None, ..rules.opening(Encrypted::Unknown) };
+    let (mut with_key, mut without) = (Workspace::default(), Workspace::default());
+    let mut file = OpenFile::open(source.read(name)?, name, &opening, &mut with_key).or_else(|_| {
+        opening.key = None;
+        OpenFile::open(source.read(name)?, name, &opening, &mut without)
+    })?;
+    let (mut header, mut len) = (vec![0; HEADER_BYTES], 0);
+    while len < header.len() {
+        match file.read(&mut header[len..])? {
+            0 => break,
+            read => len += read,
+        }
+    }
+    header.truncate(len);
+    Ok(header)
 }
 
 /// Reads a document as a whole; one that is too large isn't believed.
@@ -305,8 +370,14 @@ fn unreadable(name: &str, error: std::io::Error) -> Error {
         .build()
 }
 
-fn unlisted(stored: StoredFile) -> SetFile {
-    SetFile { stored, listed: None }
+impl SetRules {
+    fn opening(&self, encrypted: Encrypted) -> Opening {
+        Opening { key: self.key.clone(), encrypted, compression: self.compression }
+    }
+
+    fn unlisted(&self, stored: StoredFile) -> SetFile {
+        SetFile { stored, listed: None, opening: self.opening(Encrypted::Unknown) }
+    }
 }
 
 fn document_finding(file: &str, kind: FindingKind, error: &DocumentError) -> Finding {
@@ -318,4 +389,4 @@ fn document_finding(file: &str, kind: FindingKind, error: &DocumentError) -> Fin
 /// than 1 KiB if not, so this is enough for 20,000 to 300,000 files.
 const LIMIT_BYTES: u64 = 256 << 20;
 /// More than the header of any file takes.
-const HEADER_BYTES: u64 = 4096;
+const HEADER_BYTES: usize = 4096;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    manifest::{DocumentError, SetFile, check_head, check_seal, seal},
+    manifest::{DocumentError, Hashing, SetFile, check_head, check_seal, seal},
 };
 
 const FORMAT: &str = "asbackup-restore-state";
@@ -75,14 +75,14 @@ impl State {
         }
     }
 
-    pub(super) fn encode(&self) -> String {
-        seal(self)
+    pub(super) fn encode(&self, hashing: &Hashing) -> String {
+        seal(self, hashing)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
+    pub(super) fn decode(bytes: &[u8], hashing: &Hashing) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
-        check_seal(text)?;
+        check_seal(text, hashing)?;
         Ok(serde_json::from_str(text)?)
     }
 
@@ -127,9 +127,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::source::open::Opening;
 
     fn file(name: &str, bytes: u64) -> SetFile {
-        SetFile { stored: StoredFile { name: name.to_owned(), bytes }, listed: None }
+        SetFile {
+            stored: StoredFile { name: name.to_owned(), bytes },
+            listed: None,
+            opening: Opening::default(),
+        }
     }
 
     fn state(files: &[SetFile]) -> State {
@@ -143,14 +148,17 @@ mod tests {
     #[test]
     fn what_was_encoded_is_decoded() {
         let state = state(&[file("a.asb", 3), file("b.asb", 4)]);
-        let text = state.encode();
-        let decoded = State::decode(text.as_bytes()).unwrap();
+        let text = state.encode(&Hashing::default());
+        let decoded = State::decode(text.as_bytes(), &Hashing::default()).unwrap();
         assert_eq!(State { seal: String::new(), ..decoded }, state);
         let flipped = text.replace("\"bytes\": 3", "\"bytes\": 2");
-        assert!(matches!(State::decode(flipped.as_bytes()), Err(DocumentError::Seal { .. })));
-        assert!(matches!(State::decode(b"\xff"), Err(DocumentError::NotText)));
+        assert!(matches!(
+            State::decode(flipped.as_bytes(), &Hashing::default()),
+            Err(DocumentError::Seal { .. })
+        ));
+        assert!(matches!(State::decode(b"\xff", &Hashing::default()), Err(DocumentError::NotText)));
         let backup = br#"{"format": "asbackup-state", "version": 1}"#;
-        assert!(matches!(State::decode(backup), Err(DocumentError::Format { .. })));
+        assert!(matches!(State::decode(backup, &Hashing::default()), Err(DocumentError::Format { .. })));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, ErrorKind, blocking,
     config::{RestoreConfig, Start, StateConfig, StatePlace, StateRule},
-    manifest::{DocumentError, SetFile},
+    manifest::{DocumentError, Hashing, SetFile},
     sink::dead_letters::DeadLetters,
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Keeper {
 
 #[derive(Debug)]
 struct Kept {
+    /// How it is sealed: with the key of the backup, if that is encrypted.
+    hashing: Hashing,
     place: Place,
     period: Duration,
     run: String,
@@ -101,6 +103,7 @@ impl Keeper {
             }
         };
         let options = options(config, cluster);
+        let hashing = Hashing::of(files.first().and_then(|file| file.opening.key.as_ref()));
         let mut warnings = Vec::new();
         let left = match (place.read()?, state.start) {
             (None, _) => None,
@@ -111,14 +114,16 @@ impl Keeper {
                 ));
                 None
             }
-            (Some(bytes), Start::Continue) => Some(Left::decode(&bytes, &place, &options, files)?),
+            (Some(bytes), Start::Continue) => {
+                Some(Left::decode(&bytes, (&place, &hashing), &options, files)?)
+            }
         };
         let (run, resumes, ledger) = match left {
             None => (format!("{:016x}", fastrand::u64(..)), 0, Ledger::new(files)),
             Some(left) => (left.run, left.resumes + 1, left.ledger),
         };
         let is_there = AtomicBool::new(false);
-        let kept = Kept { place, period: state.period, run, resumes, options, is_there };
+        let kept = Kept { place, hashing, period: state.period, run, resumes, options, is_there };
         let (ledger, warnings) = (Arc::new(ledger), Mutex::new(warnings));
         Ok(Self { ledger, dead_letters: None, kept: Some(kept), warnings })
     }
@@ -177,7 +182,7 @@ impl Keeper {
         let saved = self.ledger.save();
         let state = State::new(kept.run.clone(), kept.resumes, kept.options.clone(), saved);
         // The state says of refused records that they are done with, so they have to be durable before it is.
-        match self.sync_dead_letters().and_then(|()| kept.place.write(&state.encode())) {
+        match self.sync_dead_letters().and_then(|()| kept.place.write(&state.encode(&kept.hashing))) {
             Ok(()) => kept.is_there.store(true, Relaxed),
             Err(error) => self.warn(format!("the state can't be written: {}", chain(&error))),
         }
@@ -202,8 +207,13 @@ impl Keeper {
 }
 
 impl Left {
-    fn decode(bytes: &[u8], place: &Place, ours: &Options, files: &[SetFile]) -> Result<Self, Error> {
-        let state = State::decode(bytes).map_err(|error| unusable(place, error))?;
+    fn decode(
+        bytes: &[u8],
+        (place, hashing): (&Place, &Hashing),
+        ours: &Options,
+        files: &[SetFile],
+    ) -> Result<Self, Error> {
+        let state = State::decode(bytes, hashing).map_err(|error| unusable(place, error))?;
         check(ours, &state.options)?;
         let (run, resumes) = (state.run.clone(), state.resumes);
         Ok(Self { run, resumes, ledger: Ledger::go_on(state.saved(files)?) })

@@ -36,7 +36,7 @@ pub(super) fn options(config: &RestoreConfig, cluster: Option<&str>) -> Options 
 /// Returns the fingerprint of options.
 pub(super) fn fingerprint(options: &Options) -> String {
     let text = serde_json::to_vec(options).expect("every key is a string, and nothing else can fail");
-    manifest::hash(&[&text])
+    manifest::Hashing::default().hash(&[&text])
 }
 
 /// Checks that the options are those of the state.

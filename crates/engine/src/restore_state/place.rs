@@ -87,7 +87,7 @@ fn folder(path: &Path) -> Result<String, Error> {
         let message = format!("cannot find {}", path.display());
         Error::of(ErrorKind::Storage, message).source(error).build()
     })?;
-    Ok(manifest::hash(&[path.as_os_str().as_encoded_bytes()]))
+    Ok(manifest::Hashing::default().hash(&[path.as_os_str().as_encoded_bytes()]))
 }
 
 fn lock(directory: &Path) -> Result<File, Error> {

@@ -11,7 +11,10 @@ use std::{
 use asbackup_codec::asb::{FileOrder, Version};
 use asbackup_storage::Local;
 
-use super::{durable::gone, file::BackupFile};
+use super::{
+    durable::gone,
+    file::{BackupFile, Wrapping},
+};
 use crate::{
     Error, ErrorKind,
     checkpoint::{Advance, Checkpoint, FileState, State},
@@ -28,6 +31,7 @@ pub(crate) struct FileSet {
     target: Local,
     namespace: String,
     limit: Option<ByteSize>,
+    wrapping: Wrapping,
     prefix: Option<FilePrefix>,
     first_number: u64,
     next_number: AtomicU64,
@@ -46,9 +50,15 @@ struct Complete {
 
 impl FileSet {
     /// Returns the set of a run that has this state, which may be that of an earlier one.
-    pub(crate) fn new(target: Local, config: &BackupConfig, state: &State, checkpoint: Checkpoint) -> Self {
+    pub(crate) fn new(
+        (target, wrapping): (Local, Wrapping),
+        config: &BackupConfig,
+        state: &State,
+        checkpoint: Checkpoint,
+    ) -> Self {
         Self {
             target,
+            wrapping,
             namespace: config.namespace.clone(),
             limit: config.file_limit,
             prefix: config.file_prefix.clone(),
@@ -72,13 +82,13 @@ impl FileSet {
             match (file.state, file.listed()) {
                 (FileState::Complete, Some(listed)) => {
                     self.check_complete(&listed, sizes.get(&listed.name).copied())?;
-                    listed.count(job);
+                    file.counts().count(job);
                     job.counters.bytes_stored.add(listed.bytes);
                     self.lock_complete().files.push(listed);
                 }
                 _ => {
-                    let (name, bytes) = (file.name.clone(), file.durable_bytes);
-                    open.push(BackupFile::reopen(&self.target, name, bytes, file.counts(), job)?);
+                    let durable = (file.name.clone(), file.durable_bytes);
+                    open.push(BackupFile::reopen(&self.target, durable, file.counts(), &self.wrapping, job)?);
                 }
             }
         }
@@ -105,25 +115,31 @@ impl FileSet {
     }
 
     /// Starts the file for indexes and UDFs.
-    pub(crate) fn metadata_file(&self, version: Version) -> Result<BackupFile, Error> {
-        self.create(version, |number| naming::metadata_file(&self.namespace, number))
+    pub(crate) fn metadata_file(&self, version: Version, job: &JobContext) -> Result<BackupFile, Error> {
+        self.create(version, |number| naming::metadata_file(&self.namespace, number), job)
     }
 
     /// Starts a file for records.
-    pub(crate) fn record_file(&self, writer: usize) -> Result<BackupFile, Error> {
+    pub(crate) fn record_file(&self, writer: usize, job: &JobContext) -> Result<BackupFile, Error> {
         if let Some(file) = self.lock_begun().take() {
             return Ok(file);
         }
-        let prefix = self.prefix.as_ref();
-        self.create(Version::V31, |number| naming::record_file(writer, prefix, &self.namespace, number))
+        let name = |number| naming::record_file(writer, self.prefix.as_ref(), &self.namespace, number);
+        self.create(Version::V31, name, job)
     }
 
-    fn create(&self, version: Version, name: impl FnOnce(u64) -> String) -> Result<BackupFile, Error> {
+    fn create(
+        &self,
+        version: Version,
+        name: impl FnOnce(u64) -> String,
+        job: &JobContext,
+    ) -> Result<BackupFile, Error> {
         let number = self.take_number();
         let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
         let name = name(number);
         self.checkpoint.opened(&name, number + 1)?;
-        BackupFile::create(&self.target, name, (version, self.namespace.as_bytes(), order))
+        let header = (version, self.namespace.as_bytes(), order);
+        BackupFile::create(&self.target, name, header, &self.wrapping, job)
     }
 
     /// Returns a number that no file has.
@@ -147,15 +163,20 @@ impl FileSet {
     }
 
     fn name(&self, file: BackupFile, advance: &Advance, job: &JobContext) -> Result<(), Error> {
-        let listed = file.complete(job)?;
-        self.checkpoint.completed(&listed, advance)?;
+        let (listed, counts) = file.complete(job)?;
+        self.checkpoint.completed(&listed, &counts, advance)?;
         self.lock_complete().files.push(listed);
         Ok(())
     }
 
     /// Makes durable what was written into a file, so that another run can go on behind it.
-    pub(crate) fn settle(&self, file: &mut BackupFile, advance: &Advance) -> Result<(), Error> {
-        let bytes = file.settle()?;
+    pub(crate) fn settle(
+        &self,
+        file: &mut BackupFile,
+        advance: &Advance,
+        job: &JobContext,
+    ) -> Result<(), Error> {
+        let bytes = file.settle(job)?;
         self.checkpoint.settled((file.name(), bytes), &file.counts, advance)
     }
 
@@ -171,7 +192,7 @@ impl FileSet {
     /// Ends a successful backup. A namespace that is empty still makes a file, so that it can be told from a mistake.
     pub(crate) fn finish(&self, job: &JobContext) -> Result<(), Error> {
         if self.lock_complete().files.is_empty() {
-            self.name(self.record_file(0)?, &Advance::default(), job)?;
+            self.name(self.record_file(0, job)?, &Advance::default(), job)?;
         }
         Ok(())
     }
@@ -238,8 +259,8 @@ impl FileSet {
     }
 
     /// Returns whether a file has the size at which the next one is begun.
-    pub(crate) fn is_full(&self, file: &BackupFile) -> bool {
-        self.limit.is_some_and(|limit| file.stored_bytes() >= limit.0)
+    pub(crate) fn is_full(&self, file: &mut BackupFile, job: &JobContext) -> Result<bool, Error> {
+        self.limit.map_or(Ok(false), |limit| file.reaches(limit, job))
     }
 }
 
@@ -262,6 +283,7 @@ mod tests {
     use crate::{
         checkpoint::start,
         config::{self, BackupConfig},
+        manifest::Hashing,
     };
 
     #[test]
@@ -272,10 +294,10 @@ mod tests {
         std::fs::write(directory.path().join("0_test_2.asb"), "old").unwrap();
         let config = BackupConfig::new("test");
         let other = Local::directory(directory.path().join("new"));
-        let plan = start(&config, &other, SystemTime::now()).unwrap();
-        let checkpoint =
-            Checkpoint::new(config::Checkpoint::Off, plan.place, target.clone(), plan.state.clone());
-        let files = FileSet::new(target.clone(), &config, &plan.state, checkpoint);
+        let plan = start(&config, None, &other, SystemTime::now()).unwrap();
+        let keeper = (plan.place, target.clone(), Hashing::default());
+        let checkpoint = Checkpoint::new(config::Checkpoint::Off, keeper, plan.state.clone());
+        let files = FileSet::new((target.clone(), Wrapping::default()), &config, &plan.state, checkpoint);
         let error = files.remove(&["0_test_1.asb".into(), "0_test_2.asb".into()]).unwrap_err();
         assert_eq!((error.kind(), error.place().file.as_deref()), (ErrorKind::Storage, Some("0_test_1.asb")));
         assert!(target.list().unwrap().is_empty());

@@ -7,6 +7,7 @@ pub(crate) mod dead_letters;
 mod durable;
 pub(crate) mod file;
 pub(crate) mod file_set;
+pub(crate) mod frames;
 pub(crate) mod metadata;
 pub(crate) mod refusal;
 mod set_index;

@@ -47,7 +47,7 @@ impl Writer<'_> {
             if self.job.token.is_cancelled() {
                 return Err(Error::cancelled());
             }
-            self.write(&block, advance)?;
+            self.write(&mut block, advance)?;
             block.clear();
             spare.give(block);
             if self.files.checkpoint().is_due(saved) {
@@ -58,7 +58,7 @@ impl Writer<'_> {
         if self.job.token.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
-    fn write(&mut self, block: &Block, advance: &mut Advance) -> Result<(), Error> {
+    fn write(&mut self, block: &mut Block, advance: &mut Advance) -> Result<(), Error> {
         if block.bytes.is_empty() {
             advance.add(block);
             return Ok(());
@@ -66,14 +66,15 @@ impl Writer<'_> {
         // A file that can't be written to has bytes that are in no account: it isn't settled again.
         let mut file = match self.open.take() {
             Some(file) => file,
-            None => self.files.record_file(self.number)?,
+            None => self.files.record_file(self.number, self.job)?,
         };
-        if let Err(error) = file.write(block, self.job) {
+        let written = file.write(block, self.job).and_then(|()| self.files.is_full(&mut file, self.job));
+        let Ok(is_full) = written else {
             *advance = Advance::default();
-            return Err(error);
-        }
+            return written.map(drop);
+        };
         advance.add(block);
-        if self.files.is_full(&file) {
+        if is_full {
             return self.files.complete(file, &std::mem::take(advance), self.job);
         }
         self.open = Some(file);
@@ -82,16 +83,17 @@ impl Writer<'_> {
 
     fn settle(&mut self, advance: &mut Advance) -> Result<(), Error> {
         let advance = std::mem::take(advance);
-        match &mut self.open {
-            Some(file) => self.files.settle(file, &advance),
-            None => self.files.checkpoint().advanced(&advance),
-        }
+        // As above: a file that can't be settled is let go.
+        let Some(mut file) = self.open.take() else { return self.files.checkpoint().advanced(&advance) };
+        self.files.settle(&mut file, &advance, self.job)?;
+        self.open = Some(file);
+        Ok(())
     }
 
     /// Saves what a run has written that is about to fail.
     fn save_rest(&mut self, advance: &Advance) {
         let Some(file) = self.open.as_mut().filter(|_| self.files.checkpoint().is_on()) else { return };
-        if let Err(error) = self.files.settle(file, advance) {
+        if let Err(error) = self.files.settle(file, advance, self.job) {
             // The failure that led here is the one to report; the state holds what was saved before.
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

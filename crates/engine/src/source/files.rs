@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Read},
+    io::Read,
+    mem,
     sync::{Mutex, PoisonError},
 };
 
@@ -13,10 +14,11 @@ use asbackup_codec::{
 use asbackup_model::{PartitionId, PartitionSet, RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
 
+use super::open::{OpenFile, Workspace};
 use crate::{
     Error, ErrorKind,
     job::JobContext,
-    manifest::{OTHER_HASH, SetFile, StoredHash},
+    manifest::{OTHER_HASH, SetFile},
     pipeline::CHUNK_BYTES,
     report::{Finding, FindingKind},
 };
@@ -54,8 +56,7 @@ pub(crate) struct FileReader<'a> {
     job: &'a JobContext,
     buffer: Buffer,
     layout: RecordLayout,
-    /// Of the bytes of the current file, if it is listed.
-    hash: StoredHash,
+    workspace: Workspace,
     counts: EntryCounts,
 }
 
@@ -76,7 +77,7 @@ impl<'a> FileReader<'a> {
             job,
             buffer: Buffer::new(),
             layout: RecordLayout::new(),
-            hash: StoredHash::default(),
+            workspace: Workspace::default(),
             counts: EntryCounts::default(),
         }
     }
@@ -87,32 +88,35 @@ impl<'a> FileReader<'a> {
         file: &SetFile,
         on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<Option<Finding>, Error> {
-        self.hash.reset();
         self.counts = EntryCounts::default();
-        self.read_all(file, on_entry)?;
-        Ok(self.compare(file))
+        // Taken out while the file holds on to it.
+        let mut workspace = mem::take(&mut self.workspace);
+        let stored = self.job.paced(self.storage.read(&file.stored.name)?);
+        let mut input = OpenFile::open(stored, &file.stored.name, &file.opening, &mut workspace)?;
+        self.read_all(&file.stored, &mut input, on_entry)?;
+        let hash = input.hash();
+        self.workspace = workspace;
+        Ok(self.compare(file, &hash))
     }
 
     fn read_all(
         &mut self,
-        SetFile { stored: file, listed }: &SetFile,
+        file: &StoredFile,
+        input: &mut OpenFile<'_, impl Read>,
         mut on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut input = self.job.paced(self.storage.read(&file.name)?);
         let mut decoder = Decoder::new();
         self.buffer.clear();
-        let mut need = 1;
+        let (mut need, mut counted) = (1, 0);
         loop {
             if self.job.token.is_cancelled() {
                 return Err(Error::cancelled());
             }
-            let filled = self.buffer.fill(&mut input, need).map_err(|error| unreadable(file, error))?;
-            self.job.counters.bytes_stored.add(filled.bytes as u64);
-            if listed.is_some() {
-                self.hash.update(self.buffer.last(filled.bytes));
-            }
+            let filled = self.buffer.fill(need, |into| input.read(into))?;
+            self.job.counters.bytes_stored.add(input.stored_bytes() - counted);
+            counted = input.stored_bytes();
             need = self.decode(file, &mut decoder, &mut on_entry)?;
-            if filled.at_end {
+            if filled == Filled::AtEnd {
                 let rest = self.buffer.bytes();
                 return decoder.finish(rest).map_err(|error| damaged(file, &error));
             }
@@ -161,9 +165,9 @@ impl<'a> FileReader<'a> {
         Ok(need)
     }
 
-    fn compare(&self, file: &SetFile) -> Option<Finding> {
+    fn compare(&self, file: &SetFile, hash: &str) -> Option<Finding> {
         let (name, listed) = (&file.stored.name, file.listed.as_ref()?);
-        if self.hash.hex() != listed.hash {
+        if hash != listed.hash {
             return Some(Finding::new(name, FindingKind::Hash, format!("{name} {OTHER_HASH}")));
         }
         let EntryCounts { records, indexes, udfs, partitions } = self.counts;
@@ -190,11 +194,11 @@ fn other_partition(found: &PartitionSet, listed: &PartitionSet) -> Option<String
     })
 }
 
-/// What was read at once.
-#[derive(Debug, Clone, Copy)]
-struct Filled {
-    bytes: usize,
-    at_end: bool,
+/// Whether there may be more to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    Enough,
+    AtEnd,
 }
 
 /// A buffer whose unfinished tail moves to the front before more is read behind it.
@@ -218,17 +222,16 @@ impl Buffer {
         &self.space[self.start..self.end]
     }
 
-    /// Returns the last bytes that were read.
-    fn last(&self, bytes: usize) -> &[u8] {
-        &self.space[self.end - bytes..self.end]
-    }
-
     fn consume(&mut self, bytes: usize) {
         self.start += bytes;
     }
 
     /// Reads until at least `need` more bytes are there, or the input ends.
-    fn fill(&mut self, input: &mut impl Read, need: usize) -> io::Result<Filled> {
+    fn fill<E>(
+        &mut self,
+        need: usize,
+        mut read: impl FnMut(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Filled, E> {
         self.space.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
         self.shrink(self.end + need);
@@ -237,17 +240,15 @@ impl Buffer {
             if self.end == self.space.len() {
                 self.grow(need - bytes);
             }
-            match input.read(&mut self.space[self.end..]) {
-                Ok(0) => return Ok(Filled { bytes, at_end: true }),
-                Ok(read) => {
+            match read(&mut self.space[self.end..])? {
+                0 => return Ok(Filled::AtEnd),
+                read => {
                     self.end += read;
                     bytes += read;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
             }
         }
-        Ok(Filled { bytes, at_end: false })
+        Ok(Filled::Enough)
     }
 
     /// Grows for a large entry, at most to twice the size: a damaged length must not take memory for bytes that
@@ -266,13 +267,6 @@ impl Buffer {
     }
 }
 
-pub(super) fn unreadable(file: &StoredFile, source: io::Error) -> Error {
-    Error::of(ErrorKind::Storage, format!("cannot read {}", file.name))
-        .place(|place| place.file = Some(file.name.clone()))
-        .source(source)
-        .build()
-}
-
 fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
     let position = error.position();
     Error::of(ErrorKind::Format, format!("{} is damaged: {error}", file.name))
@@ -287,10 +281,16 @@ fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Read};
+
     use tokio_util::sync::CancellationToken;
 
+    use super::super::open::{Encrypted, Opening};
     use super::*;
-    use crate::{manifest::ListedFile, progress::Counters};
+    use crate::{
+        manifest::{Hashing, ListedFile},
+        progress::Counters,
+    };
 
     /// Gives one byte at a time.
     struct Drip<'a>(&'a [u8]);
@@ -311,14 +311,15 @@ mod tests {
         let text = "Version 3.1\n# namespace test\n+ n test\n+ d NBIAAAAAAAAAAAAAAAAAAAAAAAA=\n+ g 1\n+ t 0\n+ b 0\n";
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.asb"), text).unwrap();
-        let mut hash = StoredHash::default();
+        let mut hash = Hashing::default().begin();
         hash.update(text.as_bytes());
         let bytes = text.len() as u64;
         let (name, hash) = ("a.asb".to_owned(), hash.hex());
         let partitions = partitions.parse().unwrap();
         let listed =
             ListedFile { name: name.clone(), bytes, hash, records: 1, indexes: 0, udfs: 0, partitions };
-        let file = SetFile { stored: StoredFile { name, bytes }, listed: Some(listed) };
+        let opening = Opening { key: None, encrypted: Encrypted::No, compression: None };
+        let file = SetFile { stored: StoredFile { name, bytes }, listed: Some(listed), opening };
         let job = JobContext {
             counters: Counters::new().into(),
             token: CancellationToken::new(),
@@ -343,28 +344,31 @@ mod tests {
     fn fill_reads_on_until_enough_is_there() {
         let mut buffer = Buffer::new();
         let mut input = Drip(b"abcdef");
-        let filled = buffer.fill(&mut input, 4).unwrap();
-        assert_eq!((filled.bytes, filled.at_end, buffer.bytes()), (4, false, &b"abcd"[..]));
+        let filled = buffer.fill(4, |into| input.read(into)).unwrap();
+        assert_eq!((filled, buffer.bytes()), (Filled::Enough, &b"abcd"[..]));
         buffer.consume(3);
-        let filled = buffer.fill(&mut input, 9).unwrap();
-        assert_eq!((filled.bytes, filled.at_end, buffer.bytes()), (2, true, &b"def"[..]));
+        let filled = buffer.fill(9, |into| input.read(into)).unwrap();
+        assert_eq!((filled, buffer.bytes()), (Filled::AtEnd, &b"def"[..]));
     }
 
     #[test]
     fn nothing_is_reserved_for_bytes_that_do_not_come() {
         let mut buffer = Buffer::new();
-        let filled = buffer.fill(&mut &b"short"[..], 100 << 20).unwrap();
-        assert_eq!((filled.bytes, filled.at_end, buffer.space.len()), (5, true, CHUNK_BYTES));
+        let mut input = &b"short"[..];
+        let filled = buffer.fill(100 << 20, |into| (&mut input).read(into)).unwrap();
+        assert_eq!((filled, buffer.space.len()), (Filled::AtEnd, CHUNK_BYTES));
+        assert_eq!(buffer.bytes(), b"short");
     }
 
     #[test]
     fn buffer_grows_for_a_large_entry_and_shrinks_behind_it() {
         let mut buffer = Buffer::new();
         let input = vec![7; 3 * CHUNK_BYTES];
-        buffer.fill(&mut input.as_slice(), 2 * CHUNK_BYTES + 1).unwrap();
+        let mut input = input.as_slice();
+        buffer.fill(2 * CHUNK_BYTES + 1, |into| input.read(into)).unwrap();
         assert_eq!(buffer.space.len(), 3 * CHUNK_BYTES);
         buffer.consume(buffer.bytes().len());
-        buffer.fill(&mut &b"x"[..], 1).unwrap();
+        buffer.fill(1, |into| (&b"x"[..]).read(into)).unwrap();
         assert_eq!(buffer.space.len(), CHUNK_BYTES);
     }
 }

@@ -7,12 +7,12 @@ use std::{
 
 use asbackup_storage::Local;
 
-use super::files::{FileQueue, unreadable};
+use super::{files::FileQueue, open::unreadable};
 use crate::{
     Error,
     config::Parallelism,
     job::JobContext,
-    manifest::{OTHER_HASH, SetFile, StoredHash, refuse},
+    manifest::{Hashing, OTHER_HASH, SetFile, refuse},
     pipeline::{CHUNK_BYTES, Tasks},
     report::{Finding, FindingKind},
 };
@@ -49,9 +49,9 @@ fn verify_files(
     job: &JobContext,
 ) -> Result<(), Error> {
     let mut buffer = vec![0; CHUNK_BYTES];
-    while let Some(SetFile { stored, listed }) = files.take() {
+    while let Some(SetFile { stored, listed, opening }) = files.take() {
         let mut input = source.read(&stored.name)?;
-        let mut hash = StoredHash::default();
+        let mut hash = Hashing::of(opening.key.as_ref()).begin();
         loop {
             if job.token.is_cancelled() {
                 return Err(Error::cancelled());
@@ -60,7 +60,7 @@ fn verify_files(
                 Ok(0) => break,
                 Ok(bytes) => hash.update(&buffer[..bytes]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(unreadable(&stored, error)),
+                Err(error) => return Err(unreadable(&stored.name, error)),
             }
         }
         if listed.is_some_and(|listed| listed.hash != hash.hex()) {

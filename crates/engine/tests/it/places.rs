@@ -214,11 +214,18 @@ async fn full_disk_at_any_step_leaves_the_old_set_as_it_was_or_the_new_one() {
         if left[MANIFEST] == before[MANIFEST] {
             assert_eq!(ended.unwrap_err().kind(), ErrorKind::Storage, "step {step}");
             // Beside it there may be what the new one can be gone on with.
-            let is_kept = |(name, bytes): (&String, &Vec<u8>)| is_unfinished(name) || left.get(name) == Some(bytes);
+            let is_kept =
+                |(name, bytes): (&String, &Vec<u8>)| is_unfinished(name) || left.get(name) == Some(bytes);
             assert!(before.iter().all(is_kept), "step {step}");
         }
         let report = validate(Local::directory(directory.path()), ExtraFiles::Refuse).await;
-        assert_eq!((report.findings.len(), report.records.read), (0, 500), "step {step}");
+        assert_eq!(
+            (report.findings.len(), report.records.read),
+            (0, 500),
+            "step {step}: {:?} {:?}",
+            report.findings,
+            left.keys()
+        );
         if left[MANIFEST] != before[MANIFEST] && left.len() == files_of_a_backup && ended_well {
             return;
         }

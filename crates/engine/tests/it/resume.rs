@@ -4,8 +4,8 @@
 use std::{fs, num::NonZeroU64, path::Path, sync::Arc, time::Duration};
 
 use asbackup::{
-    BackupConfig, BackupReport, ByteSize, Checkpoint, Completeness, Error, ErrorKind, ExistingFiles, Local,
-    Parallelism, PartitionList, Scope, Spelling, ValidateConfig,
+    BackupConfig, BackupReport, ByteSize, Checkpoint, Completeness, Encryption, Error, ErrorKind,
+    ExistingFiles, Local, Parallelism, PartitionList, Scope, Spelling, ValidateConfig,
 };
 use asbackup_codec::wire::ResultCode;
 use asbackup_demo::sample;
@@ -22,11 +22,11 @@ use crate::{
     },
 };
 
-const RECORDS: u64 = 5_000;
-const STATE: &str = "asbackup.state.json";
+pub(crate) const RECORDS: u64 = 5_000;
+pub(crate) const STATE: &str = "asbackup.state.json";
 
 /// Saves after each block.
-fn config(streams: usize, file_limit: Option<u64>) -> BackupConfig {
+pub(crate) fn config(streams: usize, file_limit: Option<u64>) -> BackupConfig {
     let mut config = backup_config();
     config.readers = Parallelism::new(streams).unwrap();
     config.writers = config.readers;
@@ -35,7 +35,7 @@ fn config(streams: usize, file_limit: Option<u64>) -> BackupConfig {
     config
 }
 
-fn continued(mut config: BackupConfig) -> BackupConfig {
+pub(crate) fn continued(mut config: BackupConfig) -> BackupConfig {
     config.existing = ExistingFiles::Continue;
     config
 }
@@ -45,7 +45,11 @@ async fn run(from: &TestServer, config: BackupConfig, directory: &Path) -> Resul
 }
 
 /// Backs up, and returns what would have been left at each moment.
-async fn killed_everywhere(from: &TestServer, config: BackupConfig, directory: &Path) -> Vec<TempDir> {
+pub(crate) async fn killed_everywhere(
+    from: &TestServer,
+    config: BackupConfig,
+    directory: &Path,
+) -> Vec<TempDir> {
     watch(directory);
     run(from, config, directory).await.unwrap();
     let copies = copies(directory);
@@ -54,12 +58,21 @@ async fn killed_everywhere(from: &TestServer, config: BackupConfig, directory: &
 }
 
 /// Checks that a directory holds each record of a server once, and nothing but a whole backup.
-async fn assert_whole(from: &TestServer, directory: &Path) {
-    let report = asbackup::validate(ValidateConfig::new(), Local::directory(directory)).wait().await.unwrap();
+pub(crate) async fn assert_whole(from: &TestServer, directory: &Path) {
+    assert_whole_with(from, None, directory).await;
+}
+
+/// The same of a backup that is encrypted like this.
+async fn assert_whole_with(from: &TestServer, encryption: Option<&Encryption>, directory: &Path) {
+    let mut validation = ValidateConfig::new();
+    validation.encryption = encryption.cloned();
+    let report = asbackup::validate(validation, Local::directory(directory)).wait().await.unwrap();
     assert_eq!(report.source.completeness, Completeness::Checked, "{:?}", report.findings);
     assert_eq!((report.findings.len(), report.records.read), (0, from.store().record_count(NAMESPACE)));
     let into = server();
-    client(&into).await.restore(restore_config(), Local::directory(directory)).wait().await.unwrap();
+    let mut restore = restore_config();
+    restore.encryption = encryption.cloned();
+    client(&into).await.restore(restore, Local::directory(directory)).wait().await.unwrap();
     assert_same(from, &into, NAMESPACE);
     let others: Vec<_> = files(directory)
         .into_keys()
@@ -69,7 +82,8 @@ async fn assert_whole(from: &TestServer, directory: &Path) {
 }
 
 /// Goes on with what is in a directory, and checks that it is whole then.
-async fn resume(from: &TestServer, config: BackupConfig, directory: &Path) -> Arc<BackupReport> {
+pub(crate) async fn resume(from: &TestServer, config: BackupConfig, directory: &Path) -> Arc<BackupReport> {
+    let encryption = config.envelope.encryption.clone();
     let report = run(from, continued(config), directory).await.unwrap();
     let records = &report.records;
     let all = from.store().record_count(NAMESPACE);
@@ -80,16 +94,16 @@ async fn resume(from: &TestServer, config: BackupConfig, directory: &Path) -> Ar
     let data = files.iter().filter(|(name, _)| name.ends_with(".asb"));
     let stored: usize = data.clone().map(|(_, text)| text.len()).sum();
     assert_eq!((report.target.place.files, report.bytes.stored), (data.count() as u64, stored as u64));
-    assert_whole(from, directory).await;
+    assert_whole_with(from, encryption.as_ref(), directory).await;
     report
 }
 
-fn state(directory: &Path) -> Value {
+pub(crate) fn state(directory: &Path) -> Value {
     serde_json::from_slice(&fs::read(directory.join(STATE)).unwrap()).unwrap()
 }
 
 /// Returns name and durable bytes of the files that the state says are open.
-fn open_files(directory: &Path) -> Vec<(String, u64)> {
+pub(crate) fn open_files(directory: &Path) -> Vec<(String, u64)> {
     let state = state(directory);
     let open = state["files"].as_array().unwrap().iter().filter(|file| file["state"] == "open");
     let pair =
@@ -146,25 +160,31 @@ async fn run_that_goes_on_may_be_killed_too() {
     }
 }
 
+/// Changes what lies behind the durable bytes of each open file.
+pub(crate) fn tear(directory: &Path, random: &mut fastrand::Rng) {
+    for (name, durable) in open_files(directory).into_iter().filter(|(_, durable)| *durable > 0) {
+        let part = directory.join(format!("{name}.part"));
+        let Ok(mut text) = fs::read(&part) else { continue };
+        assert!(text.len() as u64 >= durable, "{name}");
+        text.truncate(random.usize(usize::try_from(durable).unwrap()..=text.len()));
+        text.extend((0..random.usize(..1000)).map(|_| random.u8(..)));
+        fs::write(&part, text).unwrap();
+        // Or killed when the file had its name, but not yet in the state.
+        if random.bool() {
+            fs::rename(&part, directory.join(&name)).unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_lies_behind_the_last_durable_byte_does_not_matter() {
     let from = loaded_server(RECORDS);
     let directory = tempfile::tempdir().unwrap();
     let seed = fastrand::u64(..);
+    println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     for left in killed_everywhere(&from, config(2, Some(500_000)), directory.path()).await {
-        for (name, durable) in open_files(left.path()).into_iter().filter(|(_, durable)| *durable > 0) {
-            let part = left.path().join(format!("{name}.part"));
-            let Ok(mut text) = fs::read(&part) else { continue };
-            assert!(text.len() as u64 >= durable, "seed {seed}");
-            text.truncate(random.usize(usize::try_from(durable).unwrap()..=text.len()));
-            text.extend((0..random.usize(..1000)).map(|_| random.u8(..)));
-            fs::write(&part, text).unwrap();
-            // Or killed when the file had its name, but not yet in the state.
-            if random.bool() {
-                fs::rename(&part, left.path().join(&name)).unwrap();
-            }
-        }
+        tear(left.path(), &mut random);
         resume(&from, config(2, Some(500_000)), left.path()).await;
     }
 }
@@ -261,7 +281,7 @@ async fn killed(from: &TestServer) -> TempDir {
 }
 
 /// Checks that a run is refused and changes nothing; returns the message and the hint.
-async fn refused(
+pub(crate) async fn refused(
     from: &TestServer,
     config: BackupConfig,
     directory: &Path,
