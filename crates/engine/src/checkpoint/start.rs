@@ -101,6 +101,8 @@ impl Found<'_> {
             if let Some(Ok(state)) = self.state()?
                 && !is_of(manifest.as_ref(), &state)
             {
+                // If this run is killed as well, no state relies on a file that is gone.
+                self.place.save(&state.without_data(), self.target)?;
                 let dropped: BTreeSet<String> = state.files.into_iter().map(|file| file.name).collect();
                 dropped.iter().try_for_each(|name| self.remove_file(name))?;
                 names.retain(|name| !dropped.contains(name.strip_suffix(".part").unwrap_or(name)));
