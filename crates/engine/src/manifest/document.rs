@@ -53,7 +53,7 @@ pub(crate) struct Manifest {
     pub(super) totals: Totals,
     pub(super) shards: Option<serde_json::Value>,
     /// Last, see `seal.rs`.
-    pub(super) seal: String,
+    pub(crate) seal: String,
 }
 
 /// The cluster as it was at the start.
@@ -144,7 +144,7 @@ pub(super) struct Totals {
 
 impl Manifest {
     /// Returns the text, sealed.
-    pub(super) fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         seal(self)
     }
 
