@@ -120,7 +120,7 @@ impl Found<'_> {
         let Some(state) = self.state()? else {
             return match manifest {
                 Some(manifest) => self.done(manifest),
-                None if self.names.is_empty() => Ok(Begun::default()),
+                None if self.names.iter().all(|name| self.is_first_state(name)) => Ok(Begun::default()),
                 None => Err(self.nothing_to_continue()),
             };
         };
@@ -203,6 +203,12 @@ impl Found<'_> {
             options: manifest::options(self.config),
             replaces: begun.replaced.clone(),
         })
+    }
+
+    /// Returns whether a file is a state that isn't complete. Without a complete one beside it, its run was killed before it
+    /// wrote anything else.
+    fn is_first_state(&self, name: &str) -> bool {
+        name.strip_suffix(".part") == Some(&self.place.name)
     }
 
     fn has_state(&self) -> Result<bool, Error> {

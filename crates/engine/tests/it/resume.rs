@@ -217,6 +217,13 @@ async fn replacing_backup_that_is_killed_while_it_drops_an_unfinished_one_is_gon
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn backup_that_is_killed_while_it_saves_its_first_state_is_gone_on_with() {
+    let (from, dir) = (loaded_server(RECORDS), tempfile::tempdir().unwrap());
+    fs::write(dir.path().join(format!("{STATE}.part")), "{").unwrap();
+    resume(&from, config(2, None), dir.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_cluster_leaves_what_can_be_gone_on_with() {
     let from = loaded_server(RECORDS);
     for records in [800_000, 1_200_000] {
