@@ -50,7 +50,7 @@ fn verdict(passed: bool) -> &'static str {
 
 type Step = fn(&Workspace) -> Result<()>;
 
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 11] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("build", Workspace::build_programs),
@@ -59,6 +59,7 @@ const STEPS: [(&str, Step); 10] = [
     ("layers", layers::run),
     ("vectors", vectors::run),
     ("interop", interop::run),
+    ("kill", kill),
     ("demo", demo),
     ("bench", bench),
 ];
@@ -91,6 +92,10 @@ fn doc(workspace: &Workspace) -> Result<()> {
 
 fn demo(workspace: &Workspace) -> Result<()> {
     process::run(Command::new(workspace.program("asbackup-demo")).args(["--records", "20000"]))
+}
+
+fn kill(workspace: &Workspace) -> Result<()> {
+    process::run(Command::new(workspace.program("asbackup-xtask")).args(["kill", "--runs", "20"]))
 }
 
 /// Shows that the bench runs; so few records say nothing about the targets.

@@ -9,6 +9,7 @@ mod ci;
 mod differences;
 mod fuzz;
 mod interop;
+mod kill;
 mod layers;
 mod limits;
 mod measure;
@@ -30,7 +31,7 @@ use crate::workspace::Workspace;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
-    /// The whole gate: format, lints, tests, docs, layers, vectors, interop, demo and a short bench.
+    /// The whole gate: format, lints, tests, docs, layers, vectors, interop, kills, demo and a short bench.
     Ci,
     /// Compares the dependencies of the crates with the table in ARCHITECTURE.md.
     Layers,
@@ -39,6 +40,8 @@ enum Command {
     /// Backs up with our tools and restores with backup-go, the other way round, with common data and awkward data; runs
     /// the Python client's check.
     Interop,
+    /// Kills backups and restores at random moments and goes on with them.
+    Kill(kill::Args),
     /// Gives changed copies of the golden files to the decoders, guided by what code they reach.
     Fuzz(fuzz::Args),
     /// Measures our tools beside backup-go on the same server and data.
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<()> {
         Command::Layers => layers::run(&workspace),
         Command::Vectors => vectors::run(&workspace),
         Command::Interop => interop::run(&workspace),
+        Command::Kill(args) => kill::run(&workspace, &args),
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Limits(args) => limits::run(&args),

@@ -79,9 +79,8 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
         (false, None) => ExistingFiles::Refuse,
     };
     config.file_prefix = args.output_file_prefix.clone().map(file_prefix).transpose()?;
-    if args.resume.no_resume {
-        config.checkpoint = Checkpoint::Off;
-    }
+    config.checkpoint =
+        if args.resume.no_resume { Checkpoint::Off } else { Checkpoint::Every(args.resume.state_interval) };
     config.state_name = args.resume.state_name().cloned();
     config.state_directory = args.resume.state_dir.clone();
     config.socket_timeout = args.socket_timeout;
@@ -165,6 +164,7 @@ fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
         return StateRule::Off;
     }
     let mut state = StateConfig::new();
+    state.period = args.state_interval;
     state.place = match &args.state_dir {
         Some(directory) => StatePlace::Directory(directory.clone()),
         None => StatePlace::Beside { otherwise: cache },
@@ -326,6 +326,9 @@ mod tests {
         check_backup(" --no-records", |config| config.left_out = [EntryClass::Records].into());
         check_backup(" --no-indexes", |config| config.left_out = [EntryClass::Indexes].into());
         check_backup(" --no-udfs", |config| config.left_out = [EntryClass::UdfModules].into());
+        check_backup(" --state-interval 50", |config| {
+            config.checkpoint = Checkpoint::Every(Duration::from_millis(50));
+        });
         check_backup(" --remove-files", |config| config.existing = ExistingFiles::Replace);
         check_backup(" --total-timeout 7", |config| config.total_timeout = Some(Duration::from_millis(7)));
         check_backup(" --scan-page-size 9", |config| config.page_records = NonZeroU64::new(9));
@@ -418,6 +421,9 @@ mod tests {
         check_restore(" --no-resume", |config| config.state = StateRule::Off);
         check_restore(" --state-dir there", |config| {
             config.state = kept(|state| state.place = StatePlace::Directory("there".into()));
+        });
+        check_restore(" --state-interval 50", |config| {
+            config.state = kept(|state| state.period = Duration::from_millis(50));
         });
         check_restore(" --continue", |config| config.state = kept(|state| state.start = Start::Continue));
         check_restore(" --continue mine.json", |config| {

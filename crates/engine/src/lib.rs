@@ -25,6 +25,8 @@ mod checkpoint;
 mod config;
 mod error;
 mod estimate;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod inspect;
 mod job;
 mod key;

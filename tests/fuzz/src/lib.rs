@@ -5,6 +5,7 @@
 
 mod answer;
 mod asb;
+mod documents;
 mod info;
 mod message;
 mod mutate;
@@ -15,6 +16,7 @@ use anyhow::Result;
 
 pub use answer::wire_answer;
 pub use asb::asb_decode;
+pub use documents::documents;
 pub use info::wire_info;
 pub use message::wire_message;
 pub use mutate::mutate;
@@ -31,8 +33,9 @@ pub struct Target {
 }
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target { name: "asb_decode", check: asb_decode, seeds: seeds::texts },
+    Target { name: "documents", check: documents, seeds: seeds::documents },
     Target { name: "wire_answer", check: wire_answer, seeds: seeds::answers },
     Target { name: "wire_message", check: wire_message, seeds: seeds::requests },
     Target { name: "wire_info", check: wire_info, seeds: seeds::info },

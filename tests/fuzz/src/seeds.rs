@@ -21,6 +21,11 @@ pub(crate) fn texts() -> Result<Vec<Vec<u8>>> {
     Ok(texts)
 }
 
+/// Returns a manifest, a side file, and the states of a backup and a restore.
+pub(crate) fn documents() -> Result<Vec<Vec<u8>>> {
+    files("documents", ".json")?.iter().map(|path| read(path)).collect()
+}
+
 /// Returns the recorded answers of a server, and those that it would send for the records of the golden files.
 pub(crate) fn answers() -> Result<Vec<Vec<u8>>> {
     let mut answers = Vec::new();

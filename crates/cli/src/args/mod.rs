@@ -216,6 +216,7 @@ mod tests {
             ("--continue --no-resume", &["--continue", "--no-resume"]),
             ("--state-file-dst x --no-resume", &["--state-file-dst", "--no-resume"]),
             ("--state-dir x --no-resume", &["--state-dir", "--no-resume"]),
+            ("--state-interval 1 --no-resume", &["--state-interval", "--no-resume"]),
             ("stray", &["stray"]),
             ("-o file", &["--output-file"]),
             ("--force", &["--force", "--directory"]),
@@ -284,6 +285,7 @@ mod tests {
             ("--continue --no-resume", &["--continue", "--no-resume"]),
             ("--continue --validate", &["--continue", "--validate"]),
             ("--state-dir x --no-resume", &["--state-dir", "--no-resume"]),
+            ("--state-interval 1 --no-resume", &["--state-interval", "--no-resume"]),
         ] {
             check_refused::<Asrestore>(&format!("{RESTORE} {flags}"), words);
         }

@@ -99,6 +99,16 @@ pub(crate) struct State {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["no_resume", "input_file", "validate"])]
     pub(crate) state_dir: Option<PathBuf>,
 
+    /// Time between two states, in ms: what a crash costs at most
+    #[arg(
+        long,
+        value_name = "MS",
+        value_parser = milliseconds,
+        default_value = "10000",
+        conflicts_with_all = ["no_resume", "input_file", "validate"]
+    )]
+    pub(crate) state_interval: Duration,
+
     /// Keep no state, so that the restore can't be gone on with
     #[arg(long)]
     pub(crate) no_resume: bool,

@@ -1,8 +1,10 @@
 //! Going on with a run that ended before its time.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+
+use super::value::milliseconds;
 
 /// Going on with a run that ended before its time.
 #[derive(Debug, Args)]
@@ -26,6 +28,10 @@ pub(crate) struct Resume {
     /// Directory of the state; default: that of the backup
     #[arg(long, value_name = "PATH", conflicts_with = "no_resume")]
     pub(crate) state_dir: Option<PathBuf>,
+
+    /// Time between two states, in ms: what a crash costs at most
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000", conflicts_with = "no_resume")]
+    pub(crate) state_interval: Duration,
 
     /// Keep no state: a job that fails leaves nothing, and one that is killed can't be gone on with
     #[arg(long)]

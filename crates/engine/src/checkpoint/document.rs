@@ -181,6 +181,17 @@ impl State {
         Ok(Self { seal: String::new(), ..state })
     }
 
+    /// Returns the state of the same run if nothing of it were durable. It names its files still, so that they are found.
+    pub(super) fn without_data(&self) -> Self {
+        Self {
+            metadata: None,
+            files: self.files.iter().map(|file| StateFile::new(&file.name)).collect(),
+            cursors: BTreeMap::new(),
+            counts: Counts::default(),
+            ..self.clone()
+        }
+    }
+
     /// Returns the partitions that are done.
     pub(crate) fn done(&self) -> PartitionSet {
         self.cursors.iter().filter(|(_, cursor)| cursor.done).map(|(&partition, _)| partition).collect()

@@ -176,29 +176,30 @@ impl Checkpoint {
         let Some(keeper) = &self.0 else { return Ok(()) };
         let mut state = keeper.lock();
         change(&mut state);
-        keeper.save(&state)
+        keeper.place.save(&state, &keeper.hashing, &keeper.target)
     }
 }
 
 impl Keeper {
-    fn save(&self, state: &State) -> Result<(), Error> {
-        // The names of the files that it names must be durable before its own bytes are.
-        self.target.sync()?;
-        let mut upload = self.place.directory.upload(&self.place.name)?;
-        upload.write(state.encode(&self.hashing).as_bytes())?;
-        upload.complete()?;
-        // A file that is created next must not outlive a state that doesn't name it.
-        self.place.directory.sync()?;
-        tracing::debug!(directory = %self.target.path().display(), "state saved");
-        Ok(())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl StatePlace {
+    /// Puts a state in the place of the one before. `target` is where the data lies.
+    fn save(&self, state: &State, hashing: &Hashing, target: &Local) -> Result<(), Error> {
+        // The names of the files that it names must be durable before its own bytes are.
+        target.sync()?;
+        let mut upload = self.directory.upload(&self.name)?;
+        upload.write(state.encode(hashing).as_bytes())?;
+        upload.complete()?;
+        // A file that is created next must not outlive a state that doesn't name it.
+        self.directory.sync()?;
+        tracing::debug!(directory = %target.path().display(), "state saved");
+        Ok(())
+    }
+
     fn remove(&self) -> Result<(), Error> {
         self.directory.remove(&self.name)?;
         Ok(self.directory.sync()?)

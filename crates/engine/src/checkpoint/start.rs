@@ -127,6 +127,8 @@ impl Found<'_> {
             if let Some(Ok(state)) = self.state()?
                 && !is_of(manifest.as_ref(), &state)
             {
+                // If this run is killed as well, no state relies on a file that is gone.
+                self.place.save(&state.without_data(), &Hashing::of(self.key), self.target)?;
                 let dropped: BTreeSet<String> = state.files.into_iter().map(|file| file.name).collect();
                 dropped.iter().try_for_each(|name| self.remove_file(name))?;
                 names.retain(|name| !dropped.contains(name.strip_suffix(".part").unwrap_or(name)));
@@ -143,7 +145,7 @@ impl Found<'_> {
         let Some(state) = self.state()? else {
             return match self.complete_manifest()? {
                 Some(manifest) => self.done(manifest),
-                None if self.names.is_empty() => Ok(Begun::default()),
+                None if self.names.iter().all(|name| self.is_first_state(name)) => Ok(Begun::default()),
                 None => Err(self.nothing_to_continue()),
             };
         };
@@ -233,6 +235,12 @@ impl Found<'_> {
             replaces: begun.replaced.clone(),
             hashing: Hashing::of(self.key),
         })
+    }
+
+    /// Returns whether a file is a state that isn't complete. Without a complete one beside it, its run was killed before it
+    /// wrote anything else.
+    fn is_first_state(&self, name: &str) -> bool {
+        name.strip_suffix(".part") == Some(&self.place.name)
     }
 
     fn has_state(&self) -> Result<bool, Error> {

@@ -54,7 +54,7 @@ pub(crate) struct Manifest {
     pub(super) totals: Totals,
     pub(super) shards: Option<serde_json::Value>,
     /// Last, see `seal.rs`.
-    pub(super) seal: String,
+    pub(crate) seal: String,
 }
 
 /// The cluster as it was at the start.
@@ -162,7 +162,7 @@ pub(super) struct Totals {
 
 impl Manifest {
     /// Returns the text, sealed.
-    pub(super) fn encode(&self, hashing: &Hashing) -> String {
+    pub(crate) fn encode(&self, hashing: &Hashing) -> String {
         seal(self, hashing)
     }
 

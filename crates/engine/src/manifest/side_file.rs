@@ -34,11 +34,11 @@ impl SideFile {
         Self { format: FORMAT.to_owned(), version: VERSION, namespace: namespace.to_owned(), set_indexes }
     }
 
-    pub(super) fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         text(self)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
         Ok(serde_json::from_str(text)?)

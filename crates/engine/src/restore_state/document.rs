@@ -19,7 +19,7 @@ const VERSION: u64 = 1;
 
 /// A state of version 1. Unknown keys are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct State {
+pub(crate) struct State {
     format: String,
     version: u64,
     /// Which restore it is, over all its runs.
@@ -32,7 +32,7 @@ pub(super) struct State {
     metadata_done: bool,
     counts: Counts,
     /// Last, see `manifest/seal.rs`.
-    seal: String,
+    pub(crate) seal: String,
 }
 
 /// How far a file is.
@@ -75,11 +75,11 @@ impl State {
         }
     }
 
-    pub(super) fn encode(&self, hashing: &Hashing) -> String {
+    pub(crate) fn encode(&self, hashing: &Hashing) -> String {
         seal(self, hashing)
     }
 
-    pub(super) fn decode(bytes: &[u8], hashing: &Hashing) -> Result<Self, DocumentError> {
+    pub(crate) fn decode(bytes: &[u8], hashing: &Hashing) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
         check_seal(text, hashing)?;

@@ -9,5 +9,7 @@ mod place;
 mod tickets;
 
 pub(crate) use counts::{Counts, IndexCounts, MetadataCounts, UdfCounts};
+#[cfg(feature = "fuzz")]
+pub(crate) use document::State;
 pub(crate) use keeper::Keeper;
 pub(crate) use tickets::{Answers, Ledger, ReadFile, Ticket};

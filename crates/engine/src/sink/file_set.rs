@@ -164,9 +164,9 @@ impl FileSet {
 
     fn name(&self, file: BackupFile, advance: &Advance, job: &JobContext) -> Result<(), Error> {
         let (listed, counts) = file.complete(job)?;
-        self.checkpoint.completed(&listed, &counts, advance)?;
-        self.lock_complete().files.push(listed);
-        Ok(())
+        // It has its name, whatever becomes of the state: whoever abandons the backup has to know of it.
+        self.lock_complete().files.push(listed.clone());
+        self.checkpoint.completed(&listed, &counts, advance)
     }
 
     /// Makes durable what was written into a file, so that another run can go on behind it.

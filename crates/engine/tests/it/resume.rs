@@ -215,6 +215,35 @@ async fn replacing_backup_that_is_killed_leaves_the_old_one_whole_and_is_gone_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn replacing_backup_that_is_killed_while_it_drops_an_unfinished_one_is_gone_on_with() {
+    let from = loaded_server(RECORDS);
+    let dir = killed(&from).await;
+    let dropped: Vec<String> = files(dir.path()).into_keys().filter(|name| name != STATE).collect();
+    let mut replacing = config(2, None);
+    replacing.existing = ExistingFiles::Replace;
+    watch(dir.path());
+    run(&from, replacing.clone(), dir.path()).await.unwrap();
+    let moments = copies(dir.path());
+    assert!(dropped.len() > 1 && dropped.iter().all(|name| moments[0].path().join(name).exists()));
+    // Whichever of the files are gone when it is killed.
+    for gone in [0, 1, dropped.len()] {
+        let killed = copy(moments[0].path());
+        dropped[..gone].iter().for_each(|name| fs::remove_file(killed.path().join(name)).unwrap());
+        let again = copy(killed.path());
+        resume(&from, config(2, None), killed.path()).await;
+        run(&from, replacing.clone(), again.path()).await.unwrap();
+        assert_whole(&from, again.path()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_that_is_killed_while_it_saves_its_first_state_is_gone_on_with() {
+    let (from, dir) = (loaded_server(RECORDS), tempfile::tempdir().unwrap());
+    fs::write(dir.path().join(format!("{STATE}.part")), "{").unwrap();
+    resume(&from, config(2, None), dir.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_cluster_leaves_what_can_be_gone_on_with() {
     let from = loaded_server(RECORDS);
     for records in [800_000, 1_200_000] {

@@ -18,6 +18,20 @@ fn text_decoder_keeps_its_promises() {
 }
 
 #[test]
+fn document_decoders_keep_their_promises() {
+    run("documents");
+}
+
+#[test]
+fn each_golden_document_is_read() {
+    let target = TARGETS.into_iter().find(|target| target.name == "documents").unwrap();
+    let read: Vec<_> =
+        (target.seeds)().unwrap().iter().filter_map(|seed| asbackup::fuzz::kind(seed)).collect();
+    assert_eq!(read.len(), 4, "{read:?}");
+    assert_eq!(read.into_iter().collect::<BTreeSet<_>>().len(), 4);
+}
+
+#[test]
 fn scan_decoder_keeps_its_promises() {
     run("wire_answer");
 }

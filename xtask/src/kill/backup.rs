@@ -1,0 +1,133 @@
+//! Runs in which the backup is killed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use asbackup_testserver::TestServer;
+use fastrand::Rng;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::Tally;
+use super::check::{self, STATES};
+use super::scenario::{Scenario, backup_attempt, moment};
+use super::stage::{self, Stage, check_equal};
+use super::tool::{self, End};
+use crate::process;
+
+/// Kills a backup, goes on with it, and restores what has become of it.
+pub(crate) fn run(stage: &Stage, scenario: &Scenario, tally: &mut Tally) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let killed = Killed::begin(stage, scenario, folder.path())?;
+    keep_if_failed(folder, killed.play(tally))
+}
+
+/// Keeps the files of a run that failed.
+pub(super) fn keep_if_failed(folder: TempDir, result: Result<()>) -> Result<()> {
+    result.map_err(|error| {
+        let place = folder.keep();
+        error.context(format!("its files are in {}", place.display()))
+    })
+}
+
+/// A backup that is killed again and again.
+struct Killed<'a> {
+    stage: &'a Stage,
+    scenario: &'a Scenario,
+    /// For the undisturbed backup.
+    beside: PathBuf,
+    directory: PathBuf,
+    expected: TestServer,
+    /// The backup that was there before: its run and its number of records.
+    earlier: Option<(Option<String>, u64)>,
+}
+
+impl<'a> Killed<'a> {
+    fn begin(stage: &'a Stage, scenario: &'a Scenario, folder: &Path) -> Result<Self> {
+        let (beside, directory) = (folder.join("undisturbed"), folder.join("killed"));
+        let earlier = match stage.earlier(scenario, &directory) {
+            Some(mut backup) => {
+                let report = process::json_line(&mut backup).context("the earlier backup")?;
+                Some((check::run_of_manifest(&directory)?, check::count(&report, "/records/written")?))
+            }
+            None => None,
+        };
+        let expected = stage.selected(scenario.selection)?;
+        Ok(Self { stage, scenario, beside, directory, expected, earlier })
+    }
+
+    fn play(&self, tally: &mut Tally) -> Result<()> {
+        let random = &mut self.scenario.random();
+        let length = tool::time(&mut self.command(&self.beside, random)).context("undisturbed")?;
+        tally.undisturbed += length;
+        let mut ended = None;
+        let mut begin = self.anew();
+        for _ in 0..self.scenario.kills {
+            let mut command = self.command(&self.directory, random);
+            tally.kills += 1;
+            match tool::kill_after(command.args(begin), moment(random, length))? {
+                End::Killed => tally.hits += 1,
+                End::Before(report) => {
+                    ended = Some(report);
+                    break;
+                }
+            }
+            self.check_between()?;
+            begin = self.go_on(random)?;
+            tally.resumes += 1;
+            tally.with_state += u64::from(self.has_state());
+        }
+        let report = match ended {
+            Some(report) => report,
+            None => process::json_line(self.command(&self.directory, random).args(begin))?,
+        };
+        self.check_end(&report)
+    }
+
+    fn command(&self, directory: &Path, random: &mut Rng) -> Command {
+        let source = self.stage.source(self.scenario);
+        let mut command = self.stage.backup(source, directory);
+        command.args(self.scenario.selection.flags()).args(&self.scenario.flags).args(backup_attempt(random));
+        command
+    }
+
+    /// Returns the flags of a new backup.
+    fn anew(&self) -> &'static [&'static str] {
+        if self.earlier.is_some() { &["--remove-files"] } else { &[] }
+    }
+
+    /// Returns the flags that go on with a killed backup. Before it had a state, the backup that it was to take the place of
+    /// isn't touched, and would be taken for what was asked for.
+    fn go_on(&self, random: &mut Rng) -> Result<&'static [&'static str]> {
+        let run = check::run_of_manifest(&self.directory)?;
+        let is_untouched = self.earlier.as_ref().is_some_and(|(earlier, _)| *earlier == run);
+        let anew = random.u8(0..8) == 0;
+        Ok(if anew || (is_untouched && !self.has_state()) { &["--remove-files"] } else { &["--continue"] })
+    }
+
+    fn has_state(&self) -> bool {
+        self.directory.join(STATES[0]).exists()
+    }
+
+    /// What passes for whole is whole: the earlier backup or the new one. The earlier one is there until the new one is.
+    fn check_between(&self) -> Result<()> {
+        let found = check::records_of_whole(self.stage, &self.directory)?;
+        let new = stage::records(&self.expected);
+        let earlier = self.earlier.as_ref().map(|(_, records)| *records);
+        ensure!(
+            found == earlier || found == Some(new),
+            "a killed backup passes with {found:?} records, not {earlier:?} or {new}"
+        );
+        Ok(())
+    }
+
+    fn check_end(&self, report: &Value) -> Result<()> {
+        let records = stage::records(&self.expected);
+        check::check_report(report, records)?;
+        check::check_whole(self.stage, &self.directory, records)?;
+        let restored = stage::empty(self.scenario.nodes)?;
+        process::json_line(&mut self.stage.restore(&restored, &self.directory)).context("restore")?;
+        check_equal(&self.expected, &restored)
+    }
+}

@@ -1,0 +1,63 @@
+//! What must hold of a directory while and after jobs are killed.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::{stage::Stage, tool};
+
+/// The state of a backup, and that of a restore.
+pub(crate) const STATES: [&str; 2] = ["asbackup.state.json", "asbackup.restore.state.json"];
+
+/// Returns how many records the backup in a directory has; none if it isn't whole.
+pub(crate) fn records_of_whole(stage: &Stage, directory: &Path) -> Result<Option<u64>> {
+    let output = tool::output(&mut stage.validate(directory))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        ensure!(output.status.code().is_some_and(|code| code != CODE_OF_BUGS), "validation: {printed}");
+        return Ok(None);
+    }
+    let report: Value = serde_json::from_str(&printed).context("validation")?;
+    ensure!(report["source"]["completeness"] == "checked", "validation: {report}");
+    Ok(Some(count(&report, "/records/read")?))
+}
+
+/// Checks that a directory holds a backup of so many records and nothing beside it.
+pub(crate) fn check_whole(stage: &Stage, directory: &Path, records: u64) -> Result<()> {
+    let found = records_of_whole(stage, directory)?;
+    ensure!(found == Some(records), "validation finds {found:?} of {records} records");
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let belongs = name.ends_with(".asb") || name == MANIFEST || name.starts_with("asbackup.extra.");
+        ensure!(belongs && !name.ends_with(".part"), "{name} is left");
+    }
+    Ok(())
+}
+
+/// Checks that a report accounts for so many records.
+pub(crate) fn check_report(report: &Value, records: u64) -> Result<()> {
+    ensure!(report["outcome"] == "complete" && report["state_file"].is_null(), "{report}");
+    ensure!(count(report, "/records/unaccounted")? == 0, "{report}");
+    ensure!(count(report, "/records/read")? == records, "not {records} records read: {report}");
+    Ok(())
+}
+
+/// Returns which run wrote the manifest of a directory; none if there is no manifest.
+pub(crate) fn run_of_manifest(directory: &Path) -> Result<Option<String>> {
+    let Ok(text) = fs::read_to_string(directory.join(MANIFEST)) else { return Ok(None) };
+    let manifest: Value = serde_json::from_str(&text)?;
+    Ok(manifest["run"].as_str().map(str::to_owned))
+}
+
+/// Returns a number of a report.
+pub(crate) fn count(report: &Value, path: &str) -> Result<u64> {
+    let count = report.pointer(path).and_then(Value::as_u64);
+    count.with_context(|| format!("no number at {path} of {report}"))
+}
+
+const MANIFEST: &str = "asbackup.manifest.json";
+
+/// The exit code of what is neither damage nor misuse.
+const CODE_OF_BUGS: i32 = 1;

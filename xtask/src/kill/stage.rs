@@ -1,0 +1,136 @@
+//! What all runs share: the programs, and servers with the data that is copied.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use asbackup_demo::compare::{self, Side};
+use asbackup_demo::sample;
+use asbackup_model::VoidTime;
+use asbackup_testserver::TestServer;
+
+use super::scenario::{Scenario, Selection, Target};
+use crate::interop::now;
+use crate::workspace::Workspace;
+
+/// The programs, and servers with the data that is copied.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    asbackup: PathBuf,
+    asrestore: PathBuf,
+    /// The same data on one node, and on three.
+    sources: [TestServer; 2],
+    /// Less data, for backups that are replaced.
+    earlier: TestServer,
+}
+
+impl Stage {
+    /// Loads the servers.
+    pub(crate) fn set(workspace: &Workspace) -> Result<Self> {
+        // Both sources hold the same, void times included.
+        let now = now()?;
+        Ok(Self {
+            asbackup: workspace.program("asbackup"),
+            asrestore: workspace.program("asrestore"),
+            sources: [loaded(1, RECORDS, now)?, loaded(3, RECORDS, now)?],
+            earlier: loaded(1, EARLIER_RECORDS, now)?,
+        })
+    }
+
+    /// Returns the server that a run copies from.
+    pub(crate) fn source(&self, scenario: &Scenario) -> &TestServer {
+        let [one, three] = &self.sources;
+        if scenario.nodes == 1 { one } else { three }
+    }
+
+    /// Returns a server that holds what a run copies.
+    pub(crate) fn selected(&self, selection: Selection) -> Result<TestServer> {
+        let (source, selected) = (&self.sources[0], empty(1)?);
+        source.store().for_each_record(NAMESPACE, |record| {
+            if selection.holds(record) {
+                selected.store().put(record);
+            }
+        });
+        load_metadata(&selected);
+        Ok(selected)
+    }
+
+    /// Returns a backup of a server into a directory.
+    pub(crate) fn backup(&self, server: &TestServer, directory: &Path) -> Command {
+        job(&self.asbackup, server, directory)
+    }
+
+    /// Returns a restore of a directory into a server.
+    pub(crate) fn restore(&self, server: &TestServer, directory: &Path) -> Command {
+        job(&self.asrestore, server, directory)
+    }
+
+    /// Returns a validation of a directory, for which a backup without a manifest is none.
+    pub(crate) fn validate(&self, directory: &Path) -> Command {
+        let mut command = Command::new(&self.asrestore);
+        command
+            .args(["--validate", "--require-manifest", "--report", "json", "--quiet", "-d"])
+            .arg(directory);
+        command
+    }
+
+    /// Returns the backup that a run takes the place of.
+    pub(crate) fn earlier(&self, scenario: &Scenario, directory: &Path) -> Option<Command> {
+        let mut command = self.backup(&self.earlier, directory);
+        match scenario.target {
+            Target::Empty => return None,
+            Target::Same => command.args(scenario.selection.flags()).args(&scenario.flags),
+            Target::Other => command.args(["--modified-after", "2020-01-01"]),
+        };
+        Some(command)
+    }
+}
+
+fn job(program: &Path, server: &TestServer, directory: &Path) -> Command {
+    let address = server.address();
+    let mut command = Command::new(program);
+    command.args(["-h", &address.ip().to_string(), "-p", &address.port().to_string(), "-n", NAMESPACE]);
+    command.args(["--report", "json", "--quiet", "-d"]).arg(directory);
+    command
+}
+
+/// Returns a server without any data.
+pub(crate) fn empty(nodes: usize) -> Result<TestServer> {
+    Ok(TestServer::builder().nodes(nodes).namespace(NAMESPACE).server_build(BUILD).start()?)
+}
+
+fn loaded(nodes: usize, records: u64, now: VoidTime) -> Result<TestServer> {
+    let server = empty(nodes)?;
+    sample::load_records(server.store(), NAMESPACE, records, now);
+    load_metadata(&server);
+    Ok(server)
+}
+
+fn load_metadata(server: &TestServer) {
+    sample::load_metadata(server.store(), NAMESPACE);
+    server.store().add_set_index(NAMESPACE, "all_users", "users");
+}
+
+/// Checks that a server holds what another one does, decision 11.
+pub(crate) fn check_equal(expected: &TestServer, found: &TestServer) -> Result<()> {
+    let side = |server| Side { store: TestServer::store(server), namespace: NAMESPACE };
+    let verdict = compare::compare(side(expected), side(found));
+    ensure!(verdict.is_equal(), "{verdict}");
+    let indexes = |server: &TestServer| server.store().set_indexes(NAMESPACE);
+    ensure!(indexes(expected) == indexes(found), "set indexes {:?}", indexes(found));
+    Ok(())
+}
+
+/// Returns the number of records of a server.
+pub(crate) fn records(server: &TestServer) -> u64 {
+    server.store().record_count(NAMESPACE)
+}
+
+const NAMESPACE: &str = "test";
+
+/// A server with indexes over sets, which the text format has no line for.
+const BUILD: &str = "8.1.2.0";
+
+/// About 40 MiB of text, so that files of 1 MiB are often begun.
+const RECORDS: u64 = 80_000;
+const EARLIER_RECORDS: u64 = 3_000;
