@@ -42,7 +42,10 @@ mod source;
 mod transcode;
 mod validate;
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
+
+use job::{JobContext, Outcome};
+use tracing::{Span as LogSpan, error_span};
 
 pub use asbackup_cluster::{
     Addresses, Auth, Cluster, ClusterConfig, Error as ClusterError, Identity, InfoRetry, Seed, Tls,
@@ -81,13 +84,14 @@ pub struct Client {
     cluster: Cluster,
     clock: Clock,
     scan_permits: Option<ScanPermits>,
+    id: Option<Arc<str>>,
 }
 
 impl Client {
     /// Returns a client of that cluster.
     #[must_use]
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, clock: Clock(SystemTime::now), scan_permits: None }
+        Self { cluster, clock: Clock(SystemTime::now), scan_permits: None, id: None }
     }
 
     /// Sets the clock by which records expire and reports are dated. Default: the system's.
@@ -104,6 +108,14 @@ impl Client {
         self
     }
 
+    /// Sets a name for the jobs that are started from here on: what they log is in a span `job` with this `id`, within
+    /// the span in which they were started. Default: none, and no such span.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into().into());
+        self
+    }
+
     /// Starts a backup and returns at once.
     ///
     /// # Panics
@@ -112,7 +124,7 @@ impl Client {
     pub fn backup(&self, config: BackupConfig, target: Local) -> Job<BackupReport> {
         let (cluster, started) = (self.cluster.clone(), self.clock.now());
         let scans = self.scan_permits.clone();
-        Job::start(|job| {
+        self.start(|job| {
             let job = job.limited(config.limits, scans);
             backup::run(cluster, config, target, started, job)
         })
@@ -127,7 +139,7 @@ impl Client {
     pub fn estimate(&self, config: BackupConfig, sampling: Sampling) -> Job<EstimateReport> {
         let (cluster, started) = (self.cluster.clone(), self.clock.now());
         let scans = self.scan_permits.clone();
-        Job::start(|job| {
+        self.start(|job| {
             let job = job.limited(config.limits, scans);
             estimate::run(cluster, config, sampling, started, job)
         })
@@ -140,10 +152,20 @@ impl Client {
     #[must_use = "dropping a job cancels it"]
     pub fn restore(&self, config: RestoreConfig, source: Local) -> Job<RestoreReport> {
         let (cluster, clock) = (self.cluster.clone(), self.clock);
-        Job::start(|job| {
+        self.start(|job| {
             let job = job.limited(config.limits, None);
             restore::run(cluster, config, source, clock, job)
         })
+    }
+
+    fn start<R, F>(&self, run: impl FnOnce(JobContext) -> F) -> Job<R>
+    where
+        R: Send + Sync + 'static,
+        F: Future<Output = Outcome<R>> + Send + 'static,
+    {
+        // Whatever level is logged, the id is there.
+        let span = self.id.as_deref().map_or_else(LogSpan::none, |id| error_span!("job", id));
+        span.in_scope(|| Job::start(run))
     }
 }
 
@@ -173,7 +195,8 @@ impl Clock {
 
 /// Runs something that blocks on a thread that may block.
 async fn blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let ended = tokio::task::spawn_blocking(task).await;
+    let span = LogSpan::current();
+    let ended = tokio::task::spawn_blocking(move || span.in_scope(task)).await;
     ended.map_err(|error| Error::of(ErrorKind::Internal, "a task panicked").source(error).build())
 }
 

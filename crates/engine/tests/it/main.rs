@@ -18,6 +18,7 @@ mod faults;
 mod filters;
 mod foresight;
 mod limits;
+mod logs;
 mod lost;
 mod manifest;
 mod moments;
