@@ -76,6 +76,7 @@ pub use report::{
     IndexesRestored, Place, Rates, RestoreReport, Restored, SizeRange, Source, Span, Target, Troubles,
     UdfsRestored, ValidateReport,
 };
+pub use secrecy::{ExposeSecret, SecretSlice};
 pub use secret::{SecretError, SecretErrorCause};
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.

@@ -14,6 +14,7 @@ mod differences;
 mod envelope;
 mod error_texts;
 mod estimate;
+mod examples;
 mod faults;
 mod filters;
 mod foresight;
