@@ -18,6 +18,31 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What there is
+//!
+//! Each row has a program in the folder `examples`, which `cargo run -p asbackup --example NAME` runs.
+//!
+//! | For | Look at | Example |
+//! | --- | --- | --- |
+//! | a backup | [`Client::backup`], [`BackupConfig`], [`BackupReport`] | `backup` |
+//! | a restore, also into another namespace | [`Client::restore`], [`RestoreConfig`], [`Rename`] | `restore` |
+//! | a check of a backup without a cluster | [`validate()`], [`ValidateConfig`], [`Finding`] | `validate` |
+//! | the size of a backup beforehand | [`Client::estimate`], [`Sampling`] | `estimate` |
+//! | encryption, and where its key comes from | [`Envelope::encryption`], [`KeySource`], [`SecretAgent`] | `encryption` |
+//! | compression | [`Envelope::compression`], [`Zstd`] | `compression` |
+//! | some partitions, nodes or racks | [`BackupConfig::scope`], [`Scope`], [`PartitionList`] | `partitions` |
+//! | what has changed since the last backup | [`BackupConfig::modified`], [`Modified`] | `incremental` |
+//! | some sets, bins or classes of entries | [`BackupConfig::sets`], [`BinSelection`], [`EntryClass`] | `selection` |
+//! | records per second, bandwidth | [`Limits`] | `limits` |
+//! | files of limited size, and going on after a failure | [`BackupConfig::file_limit`], [`Checkpoint`], [`ExistingFiles::Continue`], [`StateRule`] | `resume` |
+//! | progress, cancelling, waiting | [`Job`], [`Progress`] | `progress` |
+//! | several jobs at once | [`Client::with_scan_permits`], [`ScanPermits`], [`Client::with_id`] | `jobs` |
+//! | programs without an async runtime | [`blocking`] | `blocking` |
+//! | TLS and logins | [`ClusterConfig::tls`], [`ClusterConfig::auth`], [`TlsConfig`], [`Auth`] | |
+//!
+//! What fails is an [`Error`]: [`Error::kind`] is for programs, its text and hint for people. Logs go to `tracing`.
+//! Whoever knows backup-go finds the names of its fields and ours in `docs/library.md`.
 
 mod backup;
 pub mod blocking;

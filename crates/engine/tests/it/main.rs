@@ -23,6 +23,7 @@ mod logs;
 mod lost;
 mod manifest;
 mod moments;
+mod names;
 mod nodes;
 mod odd;
 mod refusals;
