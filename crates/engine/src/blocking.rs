@@ -49,6 +49,13 @@ impl Client {
         self
     }
 
+    /// Sets a name for the jobs that are started from here on; see [`crate::Client::with_id`].
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.inner = self.inner.with_id(id);
+        self
+    }
+
     /// Starts a backup and returns at once.
     #[must_use = "dropping a job cancels it"]
     pub fn backup(&self, config: BackupConfig, target: Local) -> Job<BackupReport> {

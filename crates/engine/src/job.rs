@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::{runtime::Handle, sync::watch, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument as _;
 
 use crate::{
     Error, ErrorKind, Progress, ScanPermits,
@@ -91,6 +92,7 @@ impl<R: Send + Sync + 'static> Job<R> {
         let (sender, outcome) = watch::channel(None);
         let run =
             run(JobContext { counters: Arc::clone(&counters), token: token.clone(), limits: Arc::default() });
+        let run = run.in_current_span();
         // The one task that nobody joins: it ends by itself, and its end is what `wait` waits for.
         Handle::current().spawn(async move {
             let mut tasks = JoinSet::new();

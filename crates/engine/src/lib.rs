@@ -18,6 +18,31 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What there is
+//!
+//! Each row has a program in the folder `examples`, which `cargo run -p asbackup --example NAME` runs.
+//!
+//! | For | Look at | Example |
+//! | --- | --- | --- |
+//! | a backup | [`Client::backup`], [`BackupConfig`], [`BackupReport`] | `backup` |
+//! | a restore, also into another namespace | [`Client::restore`], [`RestoreConfig`], [`Rename`] | `restore` |
+//! | a check of a backup without a cluster | [`validate()`], [`ValidateConfig`], [`Finding`] | `validate` |
+//! | the size of a backup beforehand | [`Client::estimate`], [`Sampling`] | `estimate` |
+//! | encryption, and where its key comes from | [`Envelope::encryption`], [`KeySource`], [`SecretAgent`] | `encryption` |
+//! | compression | [`Envelope::compression`], [`Zstd`] | `compression` |
+//! | some partitions, nodes or racks | [`BackupConfig::scope`], [`Scope`], [`PartitionList`] | `partitions` |
+//! | what has changed since the last backup | [`BackupConfig::modified`], [`Modified`] | `incremental` |
+//! | some sets, bins or classes of entries | [`BackupConfig::sets`], [`BinSelection`], [`EntryClass`] | `selection` |
+//! | records per second, bandwidth | [`Limits`] | `limits` |
+//! | files of limited size, and going on after a failure | [`BackupConfig::file_limit`], [`Checkpoint`], [`ExistingFiles::Continue`], [`StateRule`] | `resume` |
+//! | progress, cancelling, waiting | [`Job`], [`Progress`] | `progress` |
+//! | several jobs at once | [`Client::with_scan_permits`], [`ScanPermits`], [`Client::with_id`] | `jobs` |
+//! | programs without an async runtime | [`blocking`] | `blocking` |
+//! | TLS and logins | [`ClusterConfig::tls`], [`ClusterConfig::auth`], [`TlsConfig`], [`Auth`] | |
+//!
+//! What fails is an [`Error`]: [`Error::kind`] is for programs, its text and hint for people. Logs go to `tracing`.
+//! Whoever knows backup-go finds the names of its fields and ours in `docs/library.md`.
 
 mod backup;
 pub mod blocking;
@@ -46,7 +71,10 @@ mod source;
 mod transcode;
 mod validate;
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
+
+use job::{JobContext, Outcome};
+use tracing::{Span as LogSpan, error_span};
 
 pub use asbackup_cluster::{
     Addresses, Auth, Cluster, ClusterConfig, Error as ClusterError, Identity, InfoRetry, Seed, Tls,
@@ -78,6 +106,7 @@ pub use report::{
     RemovalReport, RestoreReport, Restored, SizeRange, Source, Span, Target, Troubles, UdfsRestored,
     ValidateReport,
 };
+pub use secrecy::{ExposeSecret, SecretSlice};
 pub use secret::{SecretError, SecretErrorCause};
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once.
@@ -86,13 +115,14 @@ pub struct Client {
     cluster: Cluster,
     clock: Clock,
     scan_permits: Option<ScanPermits>,
+    id: Option<Arc<str>>,
 }
 
 impl Client {
     /// Returns a client of that cluster.
     #[must_use]
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, clock: Clock(SystemTime::now), scan_permits: None }
+        Self { cluster, clock: Clock(SystemTime::now), scan_permits: None, id: None }
     }
 
     /// Sets the clock by which records expire and reports are dated. Default: the system's.
@@ -109,6 +139,14 @@ impl Client {
         self
     }
 
+    /// Sets a name for the jobs that are started from here on: what they log is in a span `job` with this `id`, within
+    /// the span in which they were started. Default: none, and no such span.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into().into());
+        self
+    }
+
     /// Starts a backup and returns at once.
     ///
     /// # Panics
@@ -117,7 +155,7 @@ impl Client {
     pub fn backup(&self, config: BackupConfig, target: Local) -> Job<BackupReport> {
         let (cluster, started) = (self.cluster.clone(), self.clock.now());
         let scans = self.scan_permits.clone();
-        Job::start(|job| {
+        self.start(|job| {
             let job = job.limited(config.limits, scans);
             backup::run(cluster, config, target, started, job)
         })
@@ -132,7 +170,7 @@ impl Client {
     pub fn estimate(&self, config: BackupConfig, sampling: Sampling) -> Job<EstimateReport> {
         let (cluster, started) = (self.cluster.clone(), self.clock.now());
         let scans = self.scan_permits.clone();
-        Job::start(|job| {
+        self.start(|job| {
             let job = job.limited(config.limits, scans);
             estimate::run(cluster, config, sampling, started, job)
         })
@@ -145,10 +183,20 @@ impl Client {
     #[must_use = "dropping a job cancels it"]
     pub fn restore(&self, config: RestoreConfig, source: Local) -> Job<RestoreReport> {
         let (cluster, clock) = (self.cluster.clone(), self.clock);
-        Job::start(|job| {
+        self.start(|job| {
             let job = job.limited(config.limits, None);
             restore::run(cluster, config, source, clock, job)
         })
+    }
+
+    fn start<R, F>(&self, run: impl FnOnce(JobContext) -> F) -> Job<R>
+    where
+        R: Send + Sync + 'static,
+        F: Future<Output = Outcome<R>> + Send + 'static,
+    {
+        // Whatever level is logged, the id is there.
+        let span = self.id.as_deref().map_or_else(LogSpan::none, |id| error_span!("job", id));
+        span.in_scope(|| Job::start(run))
     }
 }
 
@@ -197,7 +245,8 @@ impl Clock {
 
 /// Runs something that blocks on a thread that may block.
 async fn blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let ended = tokio::task::spawn_blocking(task).await;
+    let span = LogSpan::current();
+    let ended = tokio::task::spawn_blocking(move || span.in_scope(task)).await;
     ended.map_err(|error| Error::of(ErrorKind::Internal, "a task panicked").source(error).build())
 }
 

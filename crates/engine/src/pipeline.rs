@@ -4,6 +4,7 @@ use std::future::Future;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::{Error, ErrorKind};
 
@@ -81,16 +82,17 @@ impl Tasks {
         Self { tasks: JoinSet::new(), token }
     }
 
-    /// Starts a task that waits for network or queues.
+    /// Starts a task that waits for network or queues. It logs where whoever starts it does.
     pub(crate) fn spawn(&mut self, task: impl Future<Output = Result<(), Error>> + Send + 'static) {
         let token = self.token.clone();
-        self.tasks.spawn(async move { cancel_on_error(&token, task.await) });
+        self.tasks.spawn(async move { cancel_on_error(&token, task.await) }.in_current_span());
     }
 
-    /// Starts a task that blocks: on a disk, or on a queue.
+    /// Starts a task that blocks: on a disk, or on a queue. It logs where whoever starts it does.
     pub(crate) fn spawn_blocking(&mut self, task: impl FnOnce() -> Result<(), Error> + Send + 'static) {
         let token = self.token.clone();
-        self.tasks.spawn_blocking(move || cancel_on_error(&token, task()));
+        let span = Span::current();
+        self.tasks.spawn_blocking(move || cancel_on_error(&token, span.in_scope(task)));
     }
 
     /// Forgets the tasks that have ended.

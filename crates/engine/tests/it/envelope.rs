@@ -19,7 +19,7 @@ use crate::setup::{
 
 const MANIFEST: &str = "asbackup.manifest.json";
 
-fn testdata(name: &str) -> PathBuf {
+pub(crate) fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name)
 }
 
@@ -341,7 +341,7 @@ async fn text_that_is_no_backup_is_damage_and_not_encryption() {
     assert_eq!(error.kind(), ErrorKind::Format, "{error}");
 }
 
-const OTHER_KEY: &str = "-----BEGIN PRIVATE KEY-----
+pub(crate) const OTHER_KEY: &str = "-----BEGIN PRIVATE KEY-----
 MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBANW41kN2LJHvd9y9
 kg6cXn83RxhO6HgHKzwaT29Yd0ykxMErI52/cLAp/nkECqqyM6rautKKiJF2OFyq
 NW5BfGZUVA9rJfqkn/GE1n9X9CnMnOGUN8FDrQGV42UHzIxa/Hdej9aHvfomdC0B

@@ -3,15 +3,17 @@
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, Once, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use tempfile::TempDir;
 use tracing::{
-    Event, Metadata, Subscriber,
+    Event, Subscriber,
     field::{Field, Visit},
-    span,
 };
+use tracing_subscriber::{Layer, layer::Context};
+
+use crate::logs;
 
 /// What a backup logs just after it has changed what another run finds.
 const MOMENTS: [&str; 2] = ["state saved", "manifest written"];
@@ -25,8 +27,7 @@ struct Watched {
 
 /// From now on each such moment of a backup into `directory` is copied.
 pub(crate) fn watch(directory: &Path) {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| tracing::subscriber::set_global_default(Moments).unwrap());
+    logs::listen();
     lock().push(Watched { directory: directory.to_owned(), copies: Vec::new() });
 }
 
@@ -57,22 +58,11 @@ fn lock() -> std::sync::MutexGuard<'static, Vec<Watched>> {
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Moments;
+/// Copies watched directories.
+pub(crate) struct Moments;
 
-impl Subscriber for Moments {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && metadata.target().starts_with("asbackup::")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
+impl<S: Subscriber> Layer<S> for Moments {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
         if !MOMENTS.contains(&fields.message.as_str()) {
@@ -86,10 +76,6 @@ impl Subscriber for Moments {
             watched.copies.push(copy);
         }
     }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
 }
 
 #[derive(Default)]

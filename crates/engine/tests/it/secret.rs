@@ -41,6 +41,16 @@ fn tcp(port: u16, tls: Option<AgentTls>) -> SecretAgent {
     SecretAgent::new(AgentAddress::Tcp { host: "127.0.0.1".to_owned(), port, tls })
 }
 
+/// Starts an agent that hands out one secret, once; returns its port, and the task that it lives in.
+pub(crate) async fn answering_agent(secret: &str) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let reply = frame(&serde_json::json!({ "SecretValue": secret }).to_string());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { answer(listener.accept().await.unwrap().0, reply).await });
+    (port, tasks)
+}
+
 /// Asks an agent that gives this reply over TCP.
 async fn ask(reply: Vec<u8>, encoding: SecretEncoding) -> Result<Vec<u8>, Cause> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
