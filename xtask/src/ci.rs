@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{interop, layers, process, vectors};
+use crate::{damage, interop, layers, process, vectors};
 
 /// Runs the steps in order up to the first that fails, and ends with a summary.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -50,7 +50,7 @@ fn verdict(passed: bool) -> &'static str {
 
 type Step = fn(&Workspace) -> Result<()>;
 
-const STEPS: [(&str, Step); 10] = [
+const STEPS: [(&str, Step); 11] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("build", Workspace::build_programs),
@@ -59,6 +59,7 @@ const STEPS: [(&str, Step); 10] = [
     ("layers", layers::run),
     ("vectors", vectors::run),
     ("interop", interop::run),
+    ("damage", damage::run_short),
     ("demo", demo),
     ("bench", bench),
 ];
