@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{interop, layers, process, vectors};
+use crate::{damage, interop, layers, process, vectors};
 
 /// Runs the steps in order up to the first that fails, and ends with a summary.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -50,7 +50,7 @@ fn verdict(passed: bool) -> &'static str {
 
 type Step = fn(&Workspace) -> Result<()>;
 
-const STEPS: [(&str, Step); 11] = [
+const STEPS: [(&str, Step); 12] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("build", Workspace::build_programs),
@@ -60,6 +60,7 @@ const STEPS: [(&str, Step); 11] = [
     ("vectors", vectors::run),
     ("interop", interop::run),
     ("kill", kill),
+    ("damage", damage::run_short),
     ("demo", demo),
     ("bench", bench),
 ];

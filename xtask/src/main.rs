@@ -5,6 +5,7 @@
 mod awkward;
 mod bench;
 mod ci;
+mod damage;
 #[cfg(test)]
 mod differences;
 mod fuzz;
@@ -31,7 +32,7 @@ use crate::workspace::Workspace;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
-    /// The whole gate: format, lints, tests, docs, layers, vectors, interop, kills, demo and a short bench.
+    /// The whole gate: format, lints, tests, docs, layers, vectors, interop, kills, damage, demo and a short bench.
     Ci,
     /// Compares the dependencies of the crates with the table in ARCHITECTURE.md.
     Layers,
@@ -44,6 +45,8 @@ enum Command {
     Kill(kill::Args),
     /// Gives changed copies of the golden files to the decoders, guided by what code they reach.
     Fuzz(fuzz::Args),
+    /// Damages backups at random and holds `asrestore --validate` to refusing each of them.
+    Damage(damage::Args),
     /// Measures our tools beside backup-go on the same server and data.
     Bench(bench::Args),
     /// Watches how steadily jobs keep limits of records and of bytes per second.
@@ -79,6 +82,7 @@ fn run(command: Command) -> Result<()> {
         Command::Interop => interop::run(&workspace),
         Command::Kill(args) => kill::run(&workspace, &args),
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
+        Command::Damage(args) => damage::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Limits(args) => limits::run(&args),
         Command::Measure { command } => measure::run(&command),

@@ -1,6 +1,7 @@
 //! The tools as they are run: real processes with real arguments, against the test server where they need one.
 
 mod config;
+mod damage;
 mod jobs;
 mod options;
 mod places;

@@ -75,8 +75,9 @@ impl<'a, R: Read> OpenFile<'a, R> {
         if is_encrypted(name, &stored.head, opening)? {
             stored.decrypt(name, opening.key.as_ref())?;
         }
-        let is_compressed = Layer::of(&stored.head) == Layer::Compressed;
-        check_compression(name, is_compressed, opening.compression)?;
+        let layer = Layer::of(&stored.head);
+        check_compression(name, layer, opening.compression)?;
+        let is_compressed = layer == Layer::Compressed;
         let compressed = is_compressed.then(|| {
             let Workspace { decompressor, chunk } = workspace;
             let decompressor = decompressor.get_or_insert_default();
@@ -206,6 +207,8 @@ fn is_encrypted(name: &str, head: &[u8], opening: &Opening) -> Result<bool, Erro
     match (opening.encrypted, Layer::of(head)) {
         (Encrypted::Yes, _) => Ok(true),
         (Encrypted::No, _) => Ok(false),
+        // Too short to tell, so that it is damaged in any case: whoever gives a key means that it is encrypted.
+        (Encrypted::Unknown, _) if opening.key.is_some() && head.len() < Layer::PREFIX_BYTES => Ok(true),
         (Encrypted::Unknown, Layer::Text | Layer::Compressed) if opening.key.is_none() => Ok(false),
         (Encrypted::Unknown, Layer::Text | Layer::Compressed) => Err(unused_key(name)),
         // What is encrypted isn't ASCII. Whatever else this is, the decoder says it.
@@ -213,14 +216,11 @@ fn is_encrypted(name: &str, head: &[u8], opening: &Opening) -> Result<bool, Erro
     }
 }
 
-fn check_compression(
-    name: &str,
-    is_compressed: bool,
-    expected: Option<ExpectedCompression>,
-) -> Result<(), Error> {
-    let (expected, found) = match (expected, is_compressed) {
-        (Some(ExpectedCompression::None), true) => ("none", "compressed"),
-        (Some(ExpectedCompression::Zstd), false) => ("ZSTD", "not compressed"),
+fn check_compression(name: &str, layer: Layer, expected: Option<ExpectedCompression>) -> Result<(), Error> {
+    let (expected, found) = match (expected, layer) {
+        (Some(ExpectedCompression::None), Layer::Compressed) => ("none", "compressed"),
+        (Some(ExpectedCompression::Zstd), Layer::Text) => ("ZSTD", "not compressed"),
+        // What is neither is damaged, which the decoder says.
         _ => return Ok(()),
     };
     Err(Error::of(ErrorKind::Config, format!("{name} is {found}, but {expected} is expected"))

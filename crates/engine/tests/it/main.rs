@@ -8,6 +8,7 @@
 mod awkward;
 mod backup;
 mod blocking;
+mod damage;
 mod dead_letters;
 mod dialects;
 mod differences;
