@@ -106,8 +106,10 @@ impl Selection {
 
 /// Flags of a backup that its state holds the next attempt to.
 fn backup_flags(random: &mut Rng) -> Vec<String> {
-    // Compression and encryption have their place here.
-    words(choose(random, &["", "--compact"]))
+    words(choose(
+        random,
+        &["", "--compact", "--compress ZSTD", "--compact --compress ZSTD --compression-level 1"],
+    ))
 }
 
 fn restore_flags(random: &mut Rng) -> Vec<String> {
