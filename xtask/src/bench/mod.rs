@@ -15,10 +15,10 @@ use asbackup_testserver::TestServer;
 use clap::ValueEnum;
 
 pub(crate) use crate::bench::data::{Size, load};
-use crate::bench::table::Case;
+use crate::bench::table::{Case, Wrapping};
 use crate::measure::Usage;
 use crate::process;
-use crate::tools::{Job, Place, Side, Spelling, Tools, records_written};
+use crate::tools::{Envelope, Job, Place, Side, Spelling, Tools, records_written};
 use crate::workspace::Workspace;
 
 /// What to measure.
@@ -39,6 +39,12 @@ pub(crate) struct Args {
     /// With these numbers of streams.
     #[arg(long, value_delimiter = ',', default_values = ["1", "8"])]
     parallel: Vec<u16>,
+    /// Compressed by ZSTD with this level.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=22))]
+    compression_level: Option<u8>,
+    /// Encrypted with AES-256.
+    #[arg(long)]
+    encrypt: bool,
     /// Ends with an error if a target is missed.
     #[arg(long)]
     check: bool,
@@ -61,7 +67,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         workspace.build_programs()?;
         return process::run(Command::new(workspace.program("asbackup-xtask")).args(env::args_os().skip(1)));
     }
-    let bench = Bench { tools: Tools::build(workspace)?, folder: workspace.target("bench"), args };
+    let key = workspace.path(KEY);
+    let envelope = Envelope {
+        level: args.compression_level,
+        encryption: args.encrypt.then_some(("AES256", key.as_path())),
+    };
+    let bench = Bench { tools: Tools::build(workspace)?, folder: workspace.target("bench"), envelope, args };
     let cases = bench.run()?;
     table::print(&cases);
     let missed: usize = cases.iter().map(|case| case.missed().len()).sum();
@@ -74,6 +85,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 struct Bench<'a> {
     tools: Tools,
     folder: PathBuf,
+    envelope: Envelope<'a>,
     args: &'a Args,
 }
 
@@ -98,7 +110,7 @@ impl Bench<'_> {
         // Both sides restore the files that backup-go wrote.
         let input = self.folder.join(format!("{size}-input"));
         let place = Place { server: server.address(), directory: &input, parallel: INPUT_FILES };
-        let report = process::json_line(&mut self.tools.command(Side::BackupGo, BACKUP, place))?;
+        let report = process::json_line(&mut self.command(Side::BackupGo, BACKUP, place))?;
         let stored = report.pointer("/counters/bytes_written").and_then(|bytes| bytes.as_u64());
         // What is still to be written back would slow down whoever comes first.
         process::run(&mut Command::new("sync"))?;
@@ -107,10 +119,25 @@ impl Bench<'_> {
         let mut cases = Vec::new();
         for &kind in &self.args.jobs {
             for &parallel in &self.args.parallel {
-                cases.push(self.measure_case(&server, Case::new(size, kind, parallel, records), &input)?);
+                cases.push(self.measure_case(&server, self.case(size, kind, parallel, records), &input)?);
             }
         }
         Ok(cases)
+    }
+
+    fn case(&self, size: Size, kind: JobKind, parallel: u16, records: u64) -> Case {
+        let wrapping = match (self.envelope.level, self.envelope.encryption) {
+            (None, None) => Wrapping::None,
+            (None, Some(_)) => Wrapping::Encrypted,
+            (Some(_), _) => Wrapping::Compressed,
+        };
+        Case::new(size, kind, parallel, records).wrapped(wrapping)
+    }
+
+    fn command(&self, side: Side, job: Job<'_>, place: Place<'_>) -> Command {
+        let mut command = self.tools.command(side, job, place);
+        self.envelope.add_to(&mut command, side, Some(job));
+        command
     }
 
     fn measure_case(&self, server: &TestServer, mut case: Case, input: &Path) -> Result<Case> {
@@ -140,7 +167,7 @@ impl Bench<'_> {
             }
         };
         let place = Place { server: server.address(), directory, parallel: case.parallel };
-        let lines = process::json_lines(&mut measured(&self.tools.command(side, job, place))?)?;
+        let lines = process::json_lines(&mut measured(&self.command(side, job, place))?)?;
         let [report, usage] = &lines[..] else {
             bail!("{side} printed {} lines instead of a report", lines.len() - 1);
         };
@@ -171,6 +198,9 @@ const SOURCE: &str = "test";
 const TARGET: &str = "copy";
 const BACKUP: Job<'_> = Job::Backup { namespace: SOURCE, spelling: Spelling::Base64 };
 const RESTORE: Job<'_> = Job::Restore { namespaces: "test,copy" };
+
+/// The key of encrypted backups.
+const KEY: &str = "testdata/keys/a_rsa_pkcs1.pem";
 
 /// Files that a restore reads: as many as the largest number of streams.
 const INPUT_FILES: u16 = 8;

@@ -14,13 +14,28 @@ pub(crate) struct Case {
     pub(crate) kind: JobKind,
     pub(crate) parallel: u16,
     pub(crate) records: u64,
+    wrapping: Wrapping,
     ours: Vec<Usage>,
     theirs: Vec<Usage>,
 }
 
+/// What the files are wrapped in; it decides the targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrapping {
+    None,
+    /// Whether encrypted or not: compression takes far more.
+    Compressed,
+    Encrypted,
+}
+
 impl Case {
     pub(crate) fn new(size: Size, kind: JobKind, parallel: u16, records: u64) -> Self {
-        Self { size, kind, parallel, records, ours: Vec::new(), theirs: Vec::new() }
+        Self { size, kind, parallel, records, wrapping: Wrapping::None, ours: Vec::new(), theirs: Vec::new() }
+    }
+
+    /// Returns the same with what its files are wrapped in.
+    pub(crate) fn wrapped(self, wrapping: Wrapping) -> Self {
+        Self { wrapping, ..self }
     }
 
     pub(crate) fn add(&mut self, side: Side, usage: Usage) {
@@ -55,6 +70,12 @@ impl Case {
     }
 
     fn largest_cpu_ratio(&self) -> f64 {
+        match (self.wrapping, self.kind) {
+            (Wrapping::None, _) => {}
+            (Wrapping::Compressed, JobKind::Backup) => return 1.0 / 3.0,
+            (Wrapping::Compressed, JobKind::Restore) => return 1.0 / 5.0,
+            (Wrapping::Encrypted, _) => return 1.0 / 4.0,
+        }
         match (self.size, self.kind) {
             (Size::Small | Size::Medium, JobKind::Backup) => 1.0 / 5.0,
             (Size::Small, JobKind::Restore) => 1.0 / 4.0,
@@ -64,6 +85,9 @@ impl Case {
     }
 
     fn largest_peak_mib(&self) -> Option<f64> {
+        if self.wrapping != Wrapping::None {
+            return None;
+        }
         match (self.parallel, self.kind, self.size) {
             (8, JobKind::Backup, _) => Some(32.0),
             (8, JobKind::Restore, Size::Small | Size::Medium) => Some(64.0),
