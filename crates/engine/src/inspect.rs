@@ -91,7 +91,7 @@ impl Inspected {
     fn read_metadata(&mut self, reader: &mut FileReader<'_>, file: &SetFile) -> Result<(), Error> {
         let mut ended = false;
         // What is found on the way isn't held against the manifest, since the file isn't read as a whole.
-        let unlisted = SetFile { stored: file.stored.clone(), listed: None, opening: file.opening.clone() };
+        let unlisted = SetFile { listed: None, ..file.clone() };
         let read = reader.read(&unlisted, |entry, _| {
             match entry {
                 FileEntry::SecondaryIndex(index) => self.indexes.push(of_index(&index)),

@@ -6,6 +6,7 @@ use std::{
     error::Error as _,
     io::Read,
     path::Path,
+    sync::Arc,
 };
 
 use asbackup_codec::{Step, asb::Decoder, envelope::AesKey};
@@ -49,6 +50,8 @@ pub(crate) struct SetFile {
     pub(crate) stored: StoredFile,
     /// What the manifest says of it, if its size is the one that is listed there.
     pub(crate) listed: Option<ListedFile>,
+    /// The namespace that the manifest names: entries of another one are damage.
+    pub(crate) namespace: Option<Arc<str>>,
     /// How it is to be opened.
     pub(crate) opening: Opening,
 }
@@ -195,6 +198,7 @@ impl BackupSet {
     /// Takes the data files that are listed, and finds those that are missing or have another size.
     fn take_listed(&mut self, found: &BTreeMap<&str, &StoredFile>, manifest: &Manifest, rules: &SetRules) {
         let opening = rules.opening(if manifest.is_encrypted() { Encrypted::Yes } else { Encrypted::No });
+        let namespace: Arc<str> = manifest.namespace.as_str().into();
         for listed in &manifest.files {
             let Some(&stored) = found.get(listed.name.as_str()) else {
                 self.find(&listed.name, FindingKind::Missing, "is missing: the manifest lists it");
@@ -206,7 +210,8 @@ impl BackupSet {
                 self.find(&listed.name, FindingKind::Size, &what);
             }
             let listed = same_size.then(|| listed.clone());
-            self.files.push(SetFile { stored: stored.clone(), listed, opening: opening.clone() });
+            let (stored, namespace) = (stored.clone(), Some(Arc::clone(&namespace)));
+            self.files.push(SetFile { stored, listed, namespace, opening: opening.clone() });
         }
     }
 
@@ -376,7 +381,7 @@ impl SetRules {
     }
 
     fn unlisted(&self, stored: StoredFile) -> SetFile {
-        SetFile { stored, listed: None, opening: self.opening(Encrypted::Unknown) }
+        SetFile { stored, listed: None, namespace: None, opening: self.opening(Encrypted::Unknown) }
     }
 }
 

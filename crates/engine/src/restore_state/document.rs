@@ -133,6 +133,7 @@ mod tests {
         SetFile {
             stored: StoredFile { name: name.to_owned(), bytes },
             listed: None,
+            namespace: None,
             opening: Opening::default(),
         }
     }

@@ -86,14 +86,17 @@ impl<'a> FileReader<'a> {
     pub(crate) fn read(
         &mut self,
         file: &SetFile,
-        on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
+        mut on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<Option<Finding>, Error> {
         self.counts = EntryCounts::default();
         // Taken out while the file holds on to it.
         let mut workspace = mem::take(&mut self.workspace);
         let stored = self.job.paced(self.storage.read(&file.stored.name)?);
         let mut input = OpenFile::open(stored, &file.stored.name, &file.opening, &mut workspace)?;
-        self.read_all(&file.stored, &mut input, on_entry)?;
+        self.read_all(&file.stored, &mut input, |entry, end| {
+            check_namespace(&entry, file)?;
+            on_entry(entry, end)
+        })?;
         let hash = input.hash();
         self.workspace = workspace;
         Ok(self.compare(file, &hash))
@@ -181,6 +184,28 @@ impl<'a> FileReader<'a> {
             None => format!("{name} {}", other_partition(&partitions, &listed.partitions)?),
         };
         Some(Finding::new(name, FindingKind::Count, message))
+    }
+}
+
+/// Checks that an entry is of the namespace that the manifest names. Its hash is known only at the end of the file, and
+/// a damaged name must not be taken for a namespace that the cluster lacks.
+fn check_namespace(entry: &FileEntry<'_>, file: &SetFile) -> Result<(), Error> {
+    let found = match entry {
+        FileEntry::Record { record, .. } => record.namespace,
+        FileEntry::SecondaryIndex(index) => &index.namespace,
+        FileEntry::UdfModule(_) => return Ok(()),
+    };
+    match &file.namespace {
+        Some(namespace) if namespace.as_bytes() != found => {
+            let (name, found) = (&file.stored.name, String::from_utf8_lossy(found));
+            let message =
+                format!("{name} holds an entry of namespace {found:?}, but the manifest is of {namespace:?}");
+            Err(Error::of(ErrorKind::Integrity, message)
+                .place(|place| place.file = Some(name.clone()))
+                .hint("check the whole backup with --validate")
+                .build())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -319,7 +344,8 @@ mod tests {
         let listed =
             ListedFile { name: name.clone(), bytes, hash, records: 1, indexes: 0, udfs: 0, partitions };
         let opening = Opening { key: None, encrypted: Encrypted::No, compression: None };
-        let file = SetFile { stored: StoredFile { name, bytes }, listed: Some(listed), opening };
+        let file =
+            SetFile { stored: StoredFile { name, bytes }, listed: Some(listed), namespace: None, opening };
         let job = JobContext {
             counters: Counters::new().into(),
             token: CancellationToken::new(),
