@@ -200,7 +200,7 @@ fn check_namespace(entry: &FileEntry<'_>, file: &SetFile) -> Result<(), Error> {
             let (name, found) = (&file.stored.name, String::from_utf8_lossy(found));
             let message =
                 format!("{name} holds an entry of namespace {found:?}, but the manifest is of {namespace:?}");
-            Err(Error::of(ErrorKind::Integrity, message)
+            Err(Error::of(ErrorKind::Format, message)
                 .place(|place| place.file = Some(name.clone()))
                 .hint("check the whole backup with --validate")
                 .build())
