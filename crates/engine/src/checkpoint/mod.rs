@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(crate) use document::{FileState, Metadata, State, StateFile};
-pub(crate) use start::{Start, files_of_unfinished, lock, start};
+pub(crate) use start::{Start, files_of_unfinished, lock, lock_or, start};
 
 /// Keeps the state of a backup, or doesn't if that isn't wanted.
 #[derive(Debug)]

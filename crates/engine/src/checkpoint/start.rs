@@ -404,14 +404,18 @@ fn place(config: &BackupConfig, target: &Local) -> Result<StatePlace, Error> {
 
 /// Keeps other jobs away from a target, where its file system can.
 pub(crate) fn lock(target: &Local) -> Result<Option<Lock>, Error> {
-    match target.lock() {
+    lock_or(target, || {
+        let message = format!("another job is writing into {}", target.path().display());
+        Error::of(ErrorKind::Config, message).hint("wait for its end, or choose another directory").build()
+    })
+}
+
+/// Locks a directory, or fails with `taken` if another job has it. Some network disks know no locks, and a job there is
+/// better than none.
+pub(crate) fn lock_or(directory: &Local, taken: impl FnOnce() -> Error) -> Result<Option<Lock>, Error> {
+    match directory.lock() {
         Ok(Some(lock)) => Ok(Some(lock)),
-        Ok(None) => {
-            let message = format!("another job is writing into {}", target.path().display());
-            Err(Error::of(ErrorKind::Config, message)
-                .hint("wait for its end, or choose another directory")
-                .build())
-        }
+        Ok(None) => Err(taken()),
         Err(error) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

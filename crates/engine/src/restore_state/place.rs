@@ -1,15 +1,16 @@
 //! Where a state lies: a directory that is this job's alone for as long as it runs.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use asbackup_storage::Local;
+use asbackup_storage::{Local, Lock};
 
 use crate::{
     Error, ErrorKind,
+    checkpoint::lock_or,
     config::{StateConfig, StatePlace},
     manifest,
 };
@@ -20,7 +21,7 @@ pub(super) struct Place {
     directory: Local,
     name: String,
     /// Of the directory itself, so that no file is needed for it. The system drops it with the process.
-    _lock: File,
+    _lock: Option<Lock>,
 }
 
 /// More than any state of ours takes: 1 MiB is enough for some thousand files.
@@ -39,7 +40,7 @@ impl Place {
         };
         let directory = Local::directory(directory);
         directory.prepare()?;
-        let lock = lock(directory.path())?;
+        let lock = lock(&directory)?;
         Ok(Self { directory, name: config.name.clone(), _lock: lock })
     }
 
@@ -90,26 +91,13 @@ fn folder(path: &Path) -> Result<String, Error> {
     Ok(manifest::Hashing::default().hash(&[path.as_os_str().as_encoded_bytes()]))
 }
 
-fn lock(directory: &Path) -> Result<File, Error> {
-    let failed = |kind, message: String| Error::of(kind, message);
-    let file = File::open(directory).map_err(|error| {
-        failed(ErrorKind::Storage, format!("cannot open {}", directory.display())).source(error).build()
-    })?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let message = format!("another job is working with {}", directory.display());
-            return Err(failed(ErrorKind::Config, message)
-                .hint("wait for it, or keep the state elsewhere with --state-dir, or none with --no-resume")
-                .build());
-        }
-        // Some network disks know no locks, and a restore from them is better than none.
-        Err(TryLockError::Error(error)) => {
-            let directory = directory.display();
-            tracing::warn!(%directory, %error, "cannot lock the directory of the state");
-        }
-    }
-    Ok(file)
+fn lock(directory: &Local) -> Result<Option<Lock>, Error> {
+    lock_or(directory, || {
+        let message = format!("another job is working with {}", directory.path().display());
+        Error::of(ErrorKind::Config, message)
+            .hint("wait for it, or keep the state elsewhere with --state-dir, or none with --no-resume")
+            .build()
+    })
 }
 
 #[cfg(test)]
