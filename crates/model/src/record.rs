@@ -67,6 +67,7 @@ impl<'a> Bins<'a> {
     }
 
     /// Returns the bins in the order in which they came.
+    #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = Bin<'a>> {
         self.slots.iter().map(move |slot| Bin {
             name: self.buffers.bytes(slot.name),
@@ -225,6 +226,7 @@ impl std::fmt::Debug for Buffers<'_> {
 }
 
 impl<'a> Buffers<'a> {
+    #[inline]
     fn bytes(self, span: Span) -> &'a [u8] {
         let (buffer, start, len) = match span {
             Span::Input { start, len } => (self.input, start, len),
@@ -242,6 +244,9 @@ impl<'a> Buffers<'a> {
         }
     }
 
+    /// Inlined, so that a value is matched where it is made: as the result of a call it goes through memory, written in
+    /// parts and read as a whole, which costs the processor more than all else that is done with a small value.
+    #[inline(always)]
     fn value(self, slot: ValueSlot) -> Value<'a> {
         match slot {
             ValueSlot::Nil => Value::Nil,

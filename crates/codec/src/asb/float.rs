@@ -3,6 +3,8 @@
 //! Bins are written as Go's `strconv.FormatFloat(value, 'g', -1, 64)` does, keys with `'f'`. Both write the shortest
 //! digits that read back to the same double. Source: docs/format/asb.md, "Floats".
 
+use std::ops::Range;
+
 use super::cursor::{Cursor, Parse, Stop};
 use super::error::Rule;
 
@@ -32,6 +34,16 @@ pub(super) fn is_inexact(value: f64) -> bool {
 
 /// Appends a number as bins have it: with an exponent below 1e-4 and from 1e6 on.
 pub(super) fn encode_general(out: &mut Vec<u8>, value: f64) {
+    // Most numbers: `zmij` writes them as they are to be, but for the fraction of whole ones.
+    if SAME_IN_BOTH.contains(&value.abs()) {
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        return out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+    }
+    encode_by_exponent(out, value);
+}
+
+fn encode_by_exponent(out: &mut Vec<u8>, value: f64) {
     let Some(decimal) = Decimal::of(out, value) else { return };
     if (-4..6).contains(&decimal.exponent) {
         decimal.encode_plain(out);
@@ -166,6 +178,9 @@ fn non_finite(value: f64) -> &'static [u8] {
     }
 }
 
+/// Numbers without an exponent, here as in `zmij`.
+const SAME_IN_BOTH: Range<f64> = 1e-4..1e6;
+
 /// No double needs more digits.
 const MAX_DIGITS: usize = 17;
 
@@ -206,6 +221,20 @@ mod tests {
         assert_eq!(encoded(encode_general, f64::MIN_POSITIVE), "2.2250738585072014e-308");
         assert_eq!(encoded(encode_plain, 1e100), format!("1{}", "0".repeat(100)));
         assert_eq!(encoded(encode_plain, 5e-324), format!("0.{}5", "0".repeat(323)));
+    }
+
+    #[test]
+    fn numbers_around_the_bounds_of_the_short_way_are_written_as_others() {
+        let neighbours = |value: f64| [value.next_down(), value, value.next_up()];
+        let bounds = [1e-4, 1e6, 1.0, 999_999.0, 123_456.0].into_iter().flat_map(neighbours);
+        let spread =
+            (0..100_000_u64).map(|number| f64::from_bits(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let common = (0..100_000_u32).map(|number| f64::from(number) * 10.007);
+        for value in bounds.chain(spread).chain(common).filter(|value| value.is_finite()) {
+            for value in [value, -value] {
+                assert_eq!(encoded(encode_general, value), encoded(encode_by_exponent, value));
+            }
+        }
     }
 
     #[test]
