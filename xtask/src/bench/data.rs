@@ -74,10 +74,6 @@ pub(crate) fn load(server: &TestServer, namespace: &str, size: Size, records: u6
 /// Builds one record after the other in the same buffers.
 struct Builder {
     random: Rng,
-    /// Letters and digits.
-    text: Vec<u8>,
-    /// Any bytes.
-    noise: Vec<u8>,
     input: Vec<u8>,
     layout: RecordLayout,
     namespace: Vec<u8>,
@@ -85,11 +81,8 @@ struct Builder {
 
 impl Builder {
     fn new(namespace: &str) -> Self {
-        let mut random = Rng::with_seed(1);
-        let text = std::iter::repeat_with(|| random.alphanumeric() as u8).take(POOL_BYTES).collect();
-        let noise = std::iter::repeat_with(|| random.u8(..)).take(POOL_BYTES).collect();
         let namespace = namespace.as_bytes().to_vec();
-        Self { random, text, noise, input: Vec::new(), layout: RecordLayout::new(), namespace }
+        Self { random: Rng::with_seed(1), input: Vec::new(), layout: RecordLayout::new(), namespace }
     }
 
     fn record(&mut self, size: Size, number: i64) -> RecordView<'_> {
@@ -113,12 +106,13 @@ impl Builder {
             Kind::Integer => ValueSlot::Integer(self.random.i64(..)),
             Kind::Float => ValueSlot::Float(self.random.f64() * 1e6),
             Kind::String(len) => {
-                let text = pick(&mut self.random, &self.text, len);
-                ValueSlot::String(push(&mut self.input, text))
+                let mut text = self.noise(len);
+                text.iter_mut().for_each(|byte| *byte = LETTERS[usize::from(*byte) % LETTERS.len()]);
+                ValueSlot::String(push(&mut self.input, &text))
             }
             Kind::Blob(len) => {
-                let noise = pick(&mut self.random, &self.noise, len);
-                ValueSlot::Bytes(BytesType::Blob, push(&mut self.input, noise))
+                let noise = self.noise(len);
+                ValueSlot::Bytes(BytesType::Blob, push(&mut self.input, &noise))
             }
             Kind::List(len) => {
                 let items = u16::try_from(len - 3).expect("the lists above are short");
@@ -129,12 +123,14 @@ impl Builder {
             }
         }
     }
-}
 
-fn pick<'a>(random: &mut Rng, pool: &'a [u8], len: u32) -> &'a [u8] {
-    let len = len as usize;
-    let start = random.usize(..pool.len() - len);
-    &pool[start..start + len]
+    /// Returns bytes that no other value has: what repeats within a few hundred KiB, as real values don't, would flatter
+    /// whoever compresses with the larger window.
+    fn noise(&mut self, len: u32) -> Vec<u8> {
+        let mut noise = vec![0; len as usize];
+        self.random.fill(&mut noise);
+        noise
+    }
 }
 
 fn push(input: &mut Vec<u8>, bytes: &[u8]) -> Span {
@@ -146,7 +142,7 @@ fn push(input: &mut Vec<u8>, bytes: &[u8]) -> Span {
 
 const SET: &[u8] = b"bench";
 const NAMES: [&[u8]; 5] = [b"b-0", b"b-1", b"b-2", b"b-3", b"b-4"];
-const POOL_BYTES: usize = 256 * 1024;
+const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
 /// Begins an array whose number of items follows in 16 bits; items below 0x80 are one byte each.
 const MSGPACK_ARRAY_16: u8 = 0xdc;

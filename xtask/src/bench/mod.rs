@@ -146,15 +146,16 @@ impl Bench<'_> {
             let mut sides = [Side::Ours, Side::BackupGo];
             sides.rotate_left(round as usize % 2);
             for side in sides {
-                let usage = self.measure(server, &case, side, input)?;
-                case.add(side, usage);
+                let (usage, stored_bytes) = self.measure(server, &case, side, input)?;
+                case.add(side, usage, stored_bytes);
             }
         }
         println!("{case}");
         Ok(case)
     }
 
-    fn measure(&self, server: &TestServer, case: &Case, side: Side, input: &Path) -> Result<Usage> {
+    /// Returns what the job took, and how many bytes its files have.
+    fn measure(&self, server: &TestServer, case: &Case, side: Side, input: &Path) -> Result<(Usage, u64)> {
         let output = self.folder.join(format!("{}-{side}-{}", case.size, case.parallel));
         let (job, directory) = match case.kind {
             JobKind::Backup => {
@@ -173,11 +174,24 @@ impl Bench<'_> {
         };
         let written = records_written(side, job, report)?;
         ensure!(written == case.records, "{side} wrote {written} of {} records: {report}", case.records);
+        let stored_bytes = files_bytes(directory)?;
         if case.kind == JobKind::Backup && !self.args.keep {
             remove(&output)?;
         }
-        Ok(serde_json::from_value(usage.clone())?)
+        Ok((serde_json::from_value(usage.clone())?, stored_bytes))
     }
+}
+
+/// Returns the size of all backup files in a directory.
+fn files_bytes(directory: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "asb") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
 }
 
 /// Returns a call of this program that runs `command` and prints what it used after its report.

@@ -17,6 +17,14 @@ pub(crate) struct Case {
     wrapping: Wrapping,
     ours: Vec<Usage>,
     theirs: Vec<Usage>,
+    stored: Stored,
+}
+
+/// Bytes of the files that each side wrote, or read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stored {
+    ours: u64,
+    theirs: u64,
 }
 
 /// What the files are wrapped in; it decides the targets.
@@ -30,7 +38,16 @@ pub(crate) enum Wrapping {
 
 impl Case {
     pub(crate) fn new(size: Size, kind: JobKind, parallel: u16, records: u64) -> Self {
-        Self { size, kind, parallel, records, wrapping: Wrapping::None, ours: Vec::new(), theirs: Vec::new() }
+        Self {
+            size,
+            kind,
+            parallel,
+            records,
+            wrapping: Wrapping::None,
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            stored: Stored::default(),
+        }
     }
 
     /// Returns the same with what its files are wrapped in.
@@ -38,11 +55,14 @@ impl Case {
         Self { wrapping, ..self }
     }
 
-    pub(crate) fn add(&mut self, side: Side, usage: Usage) {
-        match side {
-            Side::Ours => self.ours.push(usage),
-            Side::BackupGo => self.theirs.push(usage),
-        }
+    /// Adds a round in which a side wrote or read files of that many bytes in all.
+    pub(crate) fn add(&mut self, side: Side, usage: Usage, stored_bytes: u64) {
+        let (rounds, stored) = match side {
+            Side::Ours => (&mut self.ours, &mut self.stored.ours),
+            Side::BackupGo => (&mut self.theirs, &mut self.stored.theirs),
+        };
+        rounds.push(usage);
+        *stored = stored_bytes;
     }
 
     /// Lists the targets that aren't met.
@@ -55,6 +75,12 @@ impl Case {
         let peak = Range::of(&self.ours, peak_mib).max;
         if let Some(limit) = self.largest_peak_mib().filter(|limit| peak > *limit) {
             missed.push(format!("peak {peak:.0} MiB, target {limit:.0} MiB"));
+        }
+        let Stored { ours, theirs } = self.stored;
+        if self.wrapping == Wrapping::Compressed && ours > theirs {
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
+            let share = ours as f64 / theirs as f64;
+            missed.push(format!("output {share:.3} of theirs, target 1"));
         }
         missed
     }
@@ -132,6 +158,8 @@ impl fmt::Display for Case {
             Range::of(theirs, peak_mib)
         )?;
         write!(f, "| {:>11.2} {:>11.2} ", Range::of(ours, wall_s), Range::of(theirs, wall_s))?;
+        let [ours, theirs] = [self.stored.ours, self.stored.theirs].map(|bytes| bytes / self.records);
+        write!(f, "| {ours:>6} {theirs:>9} ")?;
         let missed = self.missed();
         if missed.is_empty() { f.write_str("| met") } else { write!(f, "| MISSED: {}", missed.join("; ")) }
     }
@@ -140,13 +168,18 @@ impl fmt::Display for Case {
 /// Prints all rows below a header; each range is minimum–maximum over the rounds.
 pub(crate) fn print(cases: &[Case]) {
     println!(
-        "\n{:<18} | {:^55} | {:^27} | {:^26} | {:^23} |",
-        "", "client CPU s per million records", "of it in the kernel", "peak memory, MiB", "wall time, s"
+        "\n{:<18} | {:^55} | {:^27} | {:^26} | {:^23} | {:^16} |",
+        "",
+        "client CPU s per million records",
+        "of it in the kernel",
+        "peak memory, MiB",
+        "wall time, s",
+        "stored B/record"
     );
     let [ours, theirs] = ["ours", "backup-go"];
     println!(
         "{:<5} {:<8} {:>3} | {ours:>13} {theirs:>13} {:>6} {:>13} {:>6} | {ours:>13} {theirs:>13} \
-         | {ours:>9} {theirs:>9} {:>6} | {ours:>11} {theirs:>11} | targets",
+         | {ours:>9} {theirs:>9} {:>6} | {ours:>11} {theirs:>11} | {ours:>6} {theirs:>9} | targets",
         "size", "job", "par", "ratio", "min–max", "target", "target"
     );
     for case in cases {
@@ -198,8 +231,8 @@ mod tests {
     fn case(kind: JobKind, parallel: u16, ours: (f64, u64), theirs: (f64, u64)) -> Case {
         let usage = |(cpu_s, mib)| Usage { user_s: cpu_s, system_s: 0.0, peak_bytes: mib << 20, wall_s: 1.0 };
         let mut case = Case::new(Size::Medium, kind, parallel, 1_000_000);
-        case.add(Side::Ours, usage(ours));
-        case.add(Side::BackupGo, usage(theirs));
+        case.add(Side::Ours, usage(ours), 0);
+        case.add(Side::BackupGo, usage(theirs), 0);
         case
     }
 
@@ -214,6 +247,15 @@ mod tests {
         let missed = case(JobKind::Backup, 8, (0.7, 33), (3.0, 120)).missed();
         assert_eq!(missed, ["CPU ratio 0.233, target 0.200", "peak 33 MiB, target 32 MiB"]);
         assert_eq!(case(JobKind::Restore, 8, (1.6, 65), (9.0, 90)).missed().len(), 2);
+    }
+
+    #[test]
+    fn a_compressed_backup_must_not_be_larger_than_theirs() {
+        for (ours, missed) in [(100, 0), (101, 1)] {
+            let mut case = case(JobKind::Backup, 8, (0.6, 32), (3.0, 120)).wrapped(Wrapping::Compressed);
+            case.stored = Stored { ours, theirs: 100 };
+            assert_eq!(case.missed().len(), missed);
+        }
     }
 
     #[test]
