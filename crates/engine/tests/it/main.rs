@@ -7,6 +7,7 @@
 
 mod awkward;
 mod backup;
+mod blame;
 mod blocking;
 mod damage;
 mod dead_letters;
