@@ -43,6 +43,11 @@ impl JobContext {
         Self { limits: Arc::new(JobLimits::new(limits, scans)), ..self }
     }
 
+    /// Returns the same job with a token of its own: cancelling that one leaves this one as it is.
+    pub(crate) fn child(&self) -> Self {
+        Self { token: self.token.child_token(), ..self.clone() }
+    }
+
     /// Waits until one more scan may run; it may as long as the permit is there.
     pub(crate) async fn scan_permit(&self) -> Result<ScanPermit, Error> {
         self.or_cancelled(self.limits.scan_permit()).await

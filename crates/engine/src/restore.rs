@@ -33,7 +33,7 @@ use crate::{
     source::{
         files::FileQueue,
         rows::{InProgress, RowReader, Texts},
-        verify::verify,
+        verify::{blame, verify},
     },
     transcode::to_rows::ToRows,
 };
@@ -50,7 +50,8 @@ pub(crate) async fn run(
     let warnings = Arc::new(Mutex::default());
     let completeness = OnceLock::new();
     let keeper = OnceLock::new();
-    let restore = Restore { cluster, config, source, clock, warnings, completeness, keeper, job };
+    let (owner, job) = (job.clone(), job.child());
+    let restore = Restore { cluster, config, source, clock, warnings, completeness, keeper, owner, job };
     let result = restore.run().await;
     let report = restore.report(started, result.is_ok());
     Outcome { report: Some(Arc::new(report)), result }
@@ -66,6 +67,9 @@ struct Restore {
     completeness: OnceLock<Completeness>,
     /// Known once the job is about to begin.
     keeper: OnceLock<Arc<Keeper>>,
+    /// Cancelled by whoever owns the job.
+    owner: JobContext,
+    /// The same job, cancelled also by the first failure in it.
     job: JobContext,
 }
 
@@ -82,7 +86,16 @@ impl Restore {
         }
         let keeper = self.open_keeper(&set.files).await?;
         self.keeper.get_or_init(|| Arc::clone(&keeper));
-        keeper.keep(Box::pin(self.copy(set, &keeper))).await
+        keeper.keep(Box::pin(self.copy_or_blame(set, &keeper))).await
+    }
+
+    /// Copies the set. If that is refused, files are checked that were read in part.
+    async fn copy_or_blame(&self, set: BackupSet, keeper: &Keeper) -> Result<(), Error> {
+        let files = set.files.clone();
+        let Err(error) = self.copy(set, keeper).await else { return Ok(()) };
+        let is_under_way = |file: &&SetFile| keeper.ledger.is_under_way(&file.stored.name);
+        let read: Vec<SetFile> = files.iter().filter(is_under_way).cloned().collect();
+        Err(blame(error, &self.source, &read, self.config.readers, &self.owner).await)
     }
 
     async fn copy(&self, set: BackupSet, keeper: &Keeper) -> Result<(), Error> {
@@ -113,7 +126,7 @@ impl Restore {
             let warning = "there is no manifest, so that nothing could be verified first";
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
         }
-        verify(&self.source, &set.files, self.config.readers, &self.job).await
+        refuse(&verify(&self.source, &set.files, self.config.readers, &self.job).await?)
     }
 
     /// Begins where an interrupted restore has left off, or at the beginning.

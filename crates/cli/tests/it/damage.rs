@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use asbackup_model::UdfModule;
 use asbackup_testserver::{SampleRecords, TestServer};
 
 use crate::{
@@ -119,4 +120,52 @@ fn missing_key_is_bad_usage_and_no_damage() {
     validate(dir.path(), "").expect(2).says(&["no key is given"]);
     let compression = format!("-z zstd -y aes128 --encryption-key-file {KEY}");
     validate(dir.path(), &compression).expect(2).says(&["but ZSTD is expected"]);
+}
+
+/// A server with more records than a restore reads ahead, and with metadata.
+fn large_server() -> TestServer {
+    let server = TestServer::builder().namespace("test").start().unwrap();
+    server.store().load("test", SampleRecords { count: 2_000, record_bytes: 2_000 });
+    server.store().add_index(index("test", b"number"));
+    server.store().add_udf(UdfModule { name: b"count.lua".to_vec(), content: b"-- counts".to_vec() });
+    server
+}
+
+/// Puts `to` in the place of the first `from` in the data files, and returns the name of the file that had it.
+fn change(dir: &Path, from: &str, to: &str) -> String {
+    for path in data_files(dir) {
+        let mut bytes = fs::read(&path).unwrap();
+        let found = bytes.windows(from.len()).position(|window| window == from.as_bytes());
+        if let Some(at) = found {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            fs::write(&path, bytes).unwrap();
+            return path.file_name().unwrap().to_string_lossy().into_owned();
+        }
+    }
+    panic!("{from:?} is in no file");
+}
+
+#[test]
+fn damage_that_the_server_refuses_first_is_4() {
+    let (from, into) = (large_server(), TestServer::builder().namespace("test").start().unwrap());
+    for (found, changed) in
+        [("- B filler", "- L filler"), ("N 1 number N", "K 1 number G"), ("count.lua", "count/lua")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        back_up(&from, "-w 1 -F 0", dir.path()).expect(0);
+        let name = change(dir.path(), found, changed);
+        for flags in ["", "--ignore-record-error"] {
+            let ran = restore(&into, dir.path(), &format!("--max-async-batches 1 {flags}"));
+            ran.expect(4).says(&[&format!("{name} isn't what was written: its bytes have another hash")]);
+        }
+    }
+}
+
+#[test]
+fn damage_names_the_refusal_that_it_explains() {
+    let (from, into) = (large_server(), TestServer::builder().namespace("test").start().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    back_up(&from, "-w 1 -F 0", dir.path()).expect(0);
+    change(dir.path(), "- B filler", "- L filler");
+    restore(&into, dir.path(), "--max-async-batches 1").expect(4).says(&["the server refused record "]);
 }

@@ -292,6 +292,11 @@ impl StateFile {
         })
     }
 
+    /// Returns whether any entry of it is durable.
+    pub(super) fn holds_entries(&self) -> bool {
+        self.records + self.indexes + self.udfs > 0
+    }
+
     pub(crate) fn counts(&self) -> EntryCounts {
         let Self { records, indexes, udfs, partitions, text_bytes, .. } = *self;
         EntryCounts { records, indexes, udfs, partitions, text_bytes }

@@ -194,7 +194,7 @@ impl Found<'_> {
         let written = state.metadata.is_some();
         let (kept, dropped) = std::mem::take(&mut state.files)
             .into_iter()
-            .partition(|file| file.durable_bytes > 0 && (written || !naming::is_metadata(&file.name)));
+            .partition(|file| file.holds_entries() && (written || !naming::is_metadata(&file.name)));
         state.files = kept;
         let dropped: Vec<super::StateFile> = dropped;
         dropped.iter().try_for_each(|file| self.remove_file(&file.name))?;

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Error, ErrorKind, checkpoint,
     config::{ExpectedCompression, ExtraFiles, ManifestRule},
+    error::Builder,
     naming,
     report::{Finding, FindingKind},
     source::open::{Encrypted, OpenFile, Opening, Workspace, missing_key, unused_key},
@@ -130,7 +131,12 @@ pub(crate) fn survey_unsealed(source: &Local, rules: &SetRules) -> Result<Option
 
 /// Returns the error of a set that isn't what its manifest says, if that is so.
 pub(crate) fn refuse(findings: &[Finding]) -> Result<(), Error> {
-    let Some(first) = findings.first() else { return Ok(()) };
+    damage(findings).map_or(Ok(()), |damage| Err(damage.build()))
+}
+
+/// Returns the error of a set in which that was found, if anything was.
+pub(crate) fn damage(findings: &[Finding]) -> Option<Builder> {
+    let first = findings.first()?;
     let message = match findings.len() - 1 {
         0 => first.message.clone(),
         more => format!("{} (and {more} more findings)", first.message),
@@ -142,10 +148,8 @@ pub(crate) fn refuse(findings: &[Finding]) -> Result<(), Error> {
         FindingKind::Extra => "--allow-extra reads only what the manifest names",
         _ => "check the whole backup with --validate",
     };
-    Err(Error::of(ErrorKind::Integrity, message)
-        .place(|place| place.file = Some(first.file.clone()))
-        .hint(hint)
-        .build())
+    let error = Error::of(ErrorKind::Integrity, message);
+    Some(error.place(|place| place.file = Some(first.file.clone())).hint(hint))
 }
 
 fn without_manifest(

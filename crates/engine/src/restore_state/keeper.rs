@@ -244,7 +244,8 @@ fn no_state_of_a_file() -> Error {
 
 fn unusable(place: &Place, error: DocumentError) -> Error {
     let kind = match error {
-        DocumentError::Seal { .. } => ErrorKind::Integrity,
+        // The manifest fits the key, so this can't be the wrong one.
+        DocumentError::Seal { .. } | DocumentError::KeyedSeal => ErrorKind::Integrity,
         _ => ErrorKind::Config,
     };
     Error::of(kind, format!("the state {} can't be gone on with", place.path().display()))

@@ -160,6 +160,9 @@ struct Progress {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
+    /// Nothing of the file was read in this run.
+    Ahead,
+    /// Some of it was read, and may be anything: its hash isn't known yet.
     UnderWay,
     /// The file was read to its end, and is what its manifest says.
     Ended,
@@ -168,7 +171,7 @@ enum Reading {
 impl ReadFile {
     fn new(file: FileState) -> Self {
         let (start, counts, under_way) = (file.acknowledged_bytes, Counts::default(), VecDeque::new());
-        let reading = Reading::UnderWay;
+        let reading = Reading::Ahead;
         Self { progress: Mutex::new(Progress { file, counts, under_way, reading }), start }
     }
 
@@ -184,6 +187,7 @@ impl ReadFile {
         // Here, and not only when the state is written, so that there are about as many as blocks under way.
         progress.collect();
         progress.under_way.push_back(Arc::clone(&ticket));
+        progress.reading = Reading::UnderWay;
         ticket
     }
 
@@ -278,6 +282,11 @@ impl Ledger {
     /// Returns whether nothing of a file is left to do.
     pub(crate) fn is_done(&self, name: &str) -> bool {
         self.files.get(name).is_some_and(|file| file.progress().file.done)
+    }
+
+    /// Returns whether some of a file was read in this run, but not all of it.
+    pub(crate) fn is_under_way(&self, name: &str) -> bool {
+        self.files.get(name).is_some_and(|file| file.progress().reading == Reading::UnderWay)
     }
 
     /// Returns whether indexes and UDF modules in files of their own, and the side file, are done.

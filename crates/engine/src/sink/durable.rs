@@ -1,13 +1,18 @@
 //! Backup files that outlive their writer: settled while they are written, and gone on with by a later run.
 
-use asbackup_codec::envelope::{AesCtr, AesKey, BLOCK_BYTES};
-use asbackup_storage::Local;
+use std::sync::Arc;
+
+use asbackup_storage::{Local, Upload};
 
 use super::{
-    file::{BackupFile, EntryCounts, Stored, Wrapping},
-    frames::Frames,
+    file::{BackupFile, EntryCounts, Stored, name_file},
+    frames::{FramePool, Frames},
 };
-use crate::{Error, ErrorKind, job::JobContext};
+use crate::{
+    Error, ErrorKind,
+    job::JobContext,
+    manifest::{Hashing, ListedFile, StoredHash},
+};
 
 impl BackupFile {
     /// Makes durable what was written so far, and returns how many bytes that is: they end with a frame, and with an
@@ -17,42 +22,46 @@ impl BackupFile {
         self.stored.upload.settle()?;
         Ok(self.stored.upload.bytes())
     }
+}
 
-    /// Goes on with a file of an earlier run behind its first `bytes`, which hold these entries.
-    pub(crate) fn reopen(
+/// A file of an earlier run, cut back to its durable bytes.
+#[derive(Debug)]
+pub(super) struct CutFile {
+    name: String,
+    upload: Upload,
+    hash: StoredHash,
+    counts: EntryCounts,
+}
+
+impl CutFile {
+    /// Cuts a file back to its first `bytes`, which hold these entries.
+    pub(super) fn cut(
         target: &Local,
         (name, bytes): (String, u64),
         counts: EntryCounts,
-        wrapping: &Wrapping,
-        job: &JobContext,
+        hashing: &Hashing,
     ) -> Result<Self, Error> {
         let mut upload = target.reopen(&name, bytes).map_err(|error| gone(&name, error))?;
-        let mut hash = wrapping.hashing().begin();
-        let mut first = Vec::with_capacity(BLOCK_BYTES);
-        upload.read_back(|bytes| {
-            hash.update(bytes);
-            first.extend(bytes.iter().take(BLOCK_BYTES - first.len()));
-        })?;
-        let cipher = wrapping.key.as_ref().map(|key| cipher_at(key, &first, bytes)).transpose();
-        let cipher = cipher.map_err(|error| gone(&name, error))?;
-        job.counters.bytes_stored.add(bytes);
-        Ok(Self {
-            name,
-            frames: wrapping.frames.clone().map(Frames::new),
-            stored: Stored { upload, cipher, hash },
-            counts,
-        })
+        let mut hash = hashing.begin();
+        upload.read_back(|bytes| hash.update(bytes))?;
+        Ok(Self { name, upload, hash, counts })
     }
-}
 
-/// Returns the cipher of a file that begins with `first`, for what comes behind its first `bytes`.
-fn cipher_at(key: &AesKey, first: &[u8], bytes: u64) -> Result<AesCtr, std::io::Error> {
-    let first = first
-        .try_into()
-        .map_err(|_| std::io::Error::other("its durable bytes are fewer than those that tell the counter"))?;
-    let mut cipher = AesCtr::open(key, first);
-    cipher.seek(bytes);
-    Ok(cipher)
+    /// Returns the file to go on with. Not for an encrypted one: what was cut off may be kept somewhere, and what took its
+    /// place would have the same key stream. Both together could be read without the key.
+    pub(super) fn go_on(self, frames: Option<Arc<FramePool>>, job: &JobContext) -> BackupFile {
+        let Self { name, upload, hash, counts } = self;
+        job.counters.bytes_stored.add(upload.bytes());
+        let stored = Stored { upload, cipher: None, hash };
+        BackupFile { name, frames: frames.map(Frames::new), stored, counts }
+    }
+
+    /// Gives the file its name as it is. Returns what the manifest says of it, and what was counted.
+    pub(super) fn complete(self, job: &JobContext) -> Result<(ListedFile, EntryCounts), Error> {
+        let Self { name, upload, hash, counts } = self;
+        job.counters.bytes_stored.add(upload.bytes());
+        name_file(name, upload, &hash, counts, job)
+    }
 }
 
 /// Returns the error of a file that isn't what the state says.

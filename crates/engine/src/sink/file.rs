@@ -129,14 +129,8 @@ impl BackupFile {
     pub(crate) fn complete(mut self, job: &JobContext) -> Result<(ListedFile, EntryCounts), Error> {
         self.flush(job)?;
         let Self { name, stored, counts, .. } = self;
-        let EntryCounts { records, indexes, udfs, partitions, .. } = counts;
         let Stored { upload, hash, .. } = stored;
-        let bytes = upload.bytes();
-        upload.complete()?;
-        tracing::info!(file = name, bytes, records, "file complete");
-        counts.count(job);
-        let listed = ListedFile { name, bytes, hash: hash.hex(), records, indexes, udfs, partitions };
-        Ok((listed, counts))
+        name_file(name, upload, &hash, counts, job)
     }
 
     fn append(&mut self, text: &mut [u8], job: &JobContext) -> Result<(), Error> {
@@ -157,6 +151,23 @@ impl BackupFile {
         }
         Ok(())
     }
+}
+
+/// Makes a file durable and gives it its name.
+pub(super) fn name_file(
+    name: String,
+    upload: Upload,
+    hash: &StoredHash,
+    counts: EntryCounts,
+    job: &JobContext,
+) -> Result<(ListedFile, EntryCounts), Error> {
+    let EntryCounts { records, indexes, udfs, partitions, .. } = counts;
+    let bytes = upload.bytes();
+    upload.complete()?;
+    tracing::info!(file = name, bytes, records, "file complete");
+    counts.count(job);
+    let listed = ListedFile { name, bytes, hash: hash.hex(), records, indexes, udfs, partitions };
+    Ok((listed, counts))
 }
 
 /// What storage has of a file.

@@ -12,8 +12,8 @@ use asbackup_codec::asb::{FileOrder, Version};
 use asbackup_storage::Local;
 
 use super::{
-    durable::gone,
-    file::{BackupFile, Wrapping},
+    durable::{CutFile, gone},
+    file::{BackupFile, EntryCounts, Wrapping},
 };
 use crate::{
     Error, ErrorKind,
@@ -70,7 +70,7 @@ impl FileSet {
         }
     }
 
-    /// Takes over the files of an earlier run, and returns those that aren't complete.
+    /// Takes over the files of an earlier run, and returns those that can be gone on with.
     pub(crate) fn take_over(&self, state: &State, job: &JobContext) -> Result<Vec<BackupFile>, Error> {
         if state.files.is_empty() {
             return Ok(Vec::new());
@@ -88,7 +88,12 @@ impl FileSet {
                 }
                 _ => {
                     let durable = (file.name.clone(), file.durable_bytes);
-                    open.push(BackupFile::reopen(&self.target, durable, file.counts(), &self.wrapping, job)?);
+                    let Wrapping { frames, key } = &self.wrapping;
+                    let cut = CutFile::cut(&self.target, durable, file.counts(), &self.wrapping.hashing())?;
+                    match key {
+                        None => open.push(cut.go_on(frames.clone(), job)),
+                        Some(_) => self.completed(cut.complete(job)?, &Advance::default())?,
+                    }
                 }
             }
         }
@@ -163,7 +168,10 @@ impl FileSet {
     }
 
     fn name(&self, file: BackupFile, advance: &Advance, job: &JobContext) -> Result<(), Error> {
-        let (listed, counts) = file.complete(job)?;
+        self.completed(file.complete(job)?, advance)
+    }
+
+    fn completed(&self, (listed, counts): (ListedFile, EntryCounts), advance: &Advance) -> Result<(), Error> {
         // It has its name, whatever becomes of the state: whoever abandons the backup has to know of it.
         self.lock_complete().files.push(listed.clone());
         self.checkpoint.completed(&listed, &counts, advance)

@@ -7,6 +7,7 @@
 
 mod awkward;
 mod backup;
+mod blame;
 mod blocking;
 mod damage;
 mod dead_letters;
@@ -16,6 +17,7 @@ mod envelope;
 mod error_texts;
 mod estimate;
 mod examples;
+mod expiring;
 mod faults;
 mod filters;
 mod foresight;
@@ -37,5 +39,7 @@ mod scope;
 mod secret;
 mod selected;
 mod selection;
+mod set_indexes;
 mod setup;
 mod validate;
+mod wrapped_restore;

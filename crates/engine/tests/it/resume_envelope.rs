@@ -1,6 +1,10 @@
 //! Compressed and encrypted backups that end before their time.
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use asbackup::{
     BackupConfig, Checkpoint, Completeness, Encryption, EncryptionMode, Envelope, ErrorKind, ExistingFiles,
@@ -12,8 +16,11 @@ use tempfile::TempDir;
 
 use crate::{
     envelope::{encryption, other_key},
-    resume::{RECORDS, config, continued, killed_everywhere, open_files, refused, resume, state, tear},
-    setup::{NAMESPACE, assert_same, back_up, client, loaded_server, restore_config, server},
+    moments::{copies, copy, watch},
+    resume::{
+        RECORDS, STATE, config, continued, killed_everywhere, open_files, refused, resume, state, tear,
+    },
+    setup::{NAMESPACE, assert_same, back_up, client, data_files, loaded_server, restore_config, server},
 };
 
 fn envelope(level: Option<i32>, mode: Option<EncryptionMode>) -> Envelope {
@@ -23,7 +30,7 @@ fn envelope(level: Option<i32>, mode: Option<EncryptionMode>) -> Envelope {
     envelope
 }
 
-fn envelopes() -> [Envelope; 3] {
+pub(crate) fn envelopes() -> [Envelope; 3] {
     [
         envelope(Some(1), None),
         envelope(None, Some(EncryptionMode::Aes256)),
@@ -94,6 +101,59 @@ async fn killed(from: &TestServer, envelope: &Envelope) -> TempDir {
     let with_open = |copy: &TempDir| open_files(copy.path()).iter().any(|(_, durable)| *durable > 0);
     let middle = copies.len() / 2;
     copies.into_iter().skip(middle).find(with_open).expect("a file is saved while it is written")
+}
+
+/// The first block of a file, which tells where its key stream begins.
+fn first_blocks(directory: &Path) -> BTreeSet<Vec<u8>> {
+    data_files(directory).into_values().map(|bytes| bytes[..16].to_vec()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_file_ends_where_it_is_cut_and_what_follows_has_another_key_stream() {
+    let from = loaded_server(RECORDS);
+    for level in [None, Some(3)] {
+        let encrypted = envelope(level, Some(EncryptionMode::Aes256));
+        let left = killed(&from, &encrypted).await;
+        let open = open_files(left.path());
+        let cut: Vec<_> = open.into_iter().filter(|(_, durable)| *durable > 0).collect();
+        let kept = |(name, durable): &(String, u64)| {
+            let part = std::fs::read(left.path().join(format!("{name}.part")));
+            // It may have its name already, which the state doesn't say yet.
+            let mut bytes = part.or_else(|_| std::fs::read(left.path().join(name))).unwrap();
+            bytes.truncate(usize::try_from(*durable).unwrap());
+            (name.clone(), bytes)
+        };
+        let kept: BTreeMap<String, Vec<u8>> = cut.iter().map(kept).collect();
+        assert!(!kept.is_empty());
+        resume(&from, wrapped(&encrypted), left.path()).await;
+        let files = data_files(left.path());
+        for (name, bytes) in &kept {
+            assert!(files[name] == *bytes, "{name} has {} bytes, not {}", files[name].len(), bytes.len());
+        }
+        assert_eq!(first_blocks(left.path()).len(), files.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_backup_that_is_killed_while_it_completes_cut_files_is_gone_on_with() {
+    let from = loaded_server(RECORDS);
+    let encrypted = envelope(Some(1), Some(EncryptionMode::Aes128));
+    let left = killed(&from, &encrypted).await;
+    watch(left.path());
+    resume(&from, wrapped(&encrypted), left.path()).await;
+    let mut moments = copies(left.path());
+    // Each file that was completed, before the state said so.
+    let named = moments.windows(2).filter_map(|pair| {
+        let unsaved = copy(pair[1].path());
+        std::fs::copy(pair[0].path().join(STATE), unsaved.path().join(STATE)).unwrap();
+        (open_files(pair[0].path()) != open_files(pair[1].path())).then_some(unsaved)
+    });
+    let named: Vec<TempDir> = named.collect();
+    assert!(!named.is_empty());
+    moments.extend(named);
+    for again in moments {
+        resume(&from, wrapped(&encrypted), again.path()).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,8 +18,8 @@ use crate::setup::{
     NAMESPACE, assert_same, backup_config, client, loaded_server, restore_config, restored_sum, server,
 };
 
-const RECORDS: u64 = 6_000;
-const STATE: &str = "asbackup.restore.state.json";
+pub(crate) const RECORDS: u64 = 6_000;
+pub(crate) const STATE: &str = "asbackup.restore.state.json";
 
 /// A server and its backup in several files.
 async fn backed_up() -> (TestServer, TempDir) {
@@ -32,7 +32,7 @@ async fn backed_up() -> (TestServer, TempDir) {
 }
 
 /// One batch at a time, so that the batches that came are those in front.
-fn one_by_one() -> RestoreConfig {
+pub(crate) fn one_by_one() -> RestoreConfig {
     let mut config = restore_config();
     let limits = BatchLimits { in_flight: 1.try_into().unwrap(), ..BatchLimits::default() };
     config.writes = Writes::Batches(limits);
@@ -46,27 +46,32 @@ fn state(config: &mut RestoreConfig) -> &mut StateConfig {
     }
 }
 
-fn to_be_continued(mut config: RestoreConfig) -> RestoreConfig {
+pub(crate) fn to_be_continued(mut config: RestoreConfig) -> RestoreConfig {
     state(&mut config).start = Start::Continue;
     config
 }
 
-async fn start(into: &TestServer, directory: &Path, config: RestoreConfig) -> Job<RestoreReport> {
+pub(crate) async fn start(into: &TestServer, directory: &Path, config: RestoreConfig) -> Job<RestoreReport> {
     client(into).await.restore(config, Local::directory(directory))
 }
 
-async fn fails(into: &TestServer, directory: &Path, config: RestoreConfig) -> Error {
+pub(crate) async fn fails(into: &TestServer, directory: &Path, config: RestoreConfig) -> Error {
     start(into, directory, config).await.wait().await.unwrap_err()
 }
 
 /// What a restore did that went on, and how many records it read itself.
-struct WentOn {
-    report: RestoreReport,
-    read_again: u64,
+pub(crate) struct WentOn {
+    pub(crate) report: RestoreReport,
+    pub(crate) read_again: u64,
 }
 
 /// Goes on with a restore and checks that all of the backup is there and counted.
-async fn goes_on(from: &TestServer, into: &TestServer, directory: &Path, config: RestoreConfig) -> WentOn {
+pub(crate) async fn goes_on(
+    from: &TestServer,
+    into: &TestServer,
+    directory: &Path,
+    config: RestoreConfig,
+) -> WentOn {
     into.faults().clear();
     let job = start(into, directory, to_be_continued(config)).await;
     let report = job.wait().await.unwrap();
@@ -79,7 +84,7 @@ async fn goes_on(from: &TestServer, into: &TestServer, directory: &Path, config:
 }
 
 /// From this batch on, the server is full.
-fn full_from(into: &TestServer, batch: u64) {
+pub(crate) fn full_from(into: &TestServer, batch: u64) {
     let full = FaultAction::ErrorCode(ResultCode::OUT_OF_SPACE);
     into.faults().add(Fault::new(Command::Batch, full).nth(batch).times(u64::MAX));
 }
