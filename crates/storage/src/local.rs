@@ -197,7 +197,7 @@ impl Local {
             return Ok(self.start(file, STANDARD_OUTPUT.into(), Naming::Done));
         }
         let path = self.path_of(name);
-        if self.is_special() {
+        if self.is_stream() {
             let opened = File::options().write(true).open(&path);
             let file = opened.map_err(Error::new(Action::Create, &path))?;
             return Ok(self.start(file, path, Naming::Done));
@@ -213,7 +213,7 @@ impl Local {
     /// # Errors
     /// If the file may not be removed.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        if self.is_special() {
+        if self.is_stream() {
             return Ok(());
         }
         let path = self.path_of(name);
@@ -226,7 +226,7 @@ impl Local {
     /// # Errors
     /// If the directory can't be synced.
     pub fn sync(&self) -> Result<(), Error> {
-        let Some(directory) = self.home().filter(|_| !self.is_special()) else { return Ok(()) };
+        let Some(directory) = self.home().filter(|_| !self.is_stream()) else { return Ok(()) };
         self.faults
             .step()
             .and_then(|()| File::open(directory)?.sync_all())
@@ -242,8 +242,10 @@ impl Local {
         }
     }
 
-    /// Returns whether this is something that bytes go through, and where no name is given or removed.
-    fn is_special(&self) -> bool {
+    /// Returns whether this is something that bytes go through, and where no name is given or removed: a standard stream,
+    /// a pipe with a name, or a device.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
         match self.shape {
             Shape::Streams => true,
             Shape::File => fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
