@@ -65,8 +65,16 @@ impl Stream {
         let (sender, pieces) = async_channel::bounded(1);
         let (spare, spares) = mpsc::channel();
         let (storage, file) = (source.clone(), name.to_owned());
+        let bytes = Some(source.buffer_bytes()).filter(|bytes| *bytes > 0).unwrap_or(CHUNK_BYTES);
         let reader = thread::Builder::new().name("read".to_owned());
-        let started = reader.spawn(move || read_all(storage.read(&file), &opened, &sender, &spares));
+        let started = reader.spawn(move || {
+            let mut spare = || {
+                let mut piece: Vec<u8> = spares.try_recv().unwrap_or_default();
+                piece.resize(bytes, 0);
+                piece
+            };
+            read_all(storage.read(&file), &opened, &sender, &mut spare);
+        });
         started.map_err(|error| {
             Error::of(ErrorKind::Internal, "cannot start a thread to read a stream").source(error).build()
         })?;
@@ -103,12 +111,12 @@ impl Read for Stream {
     }
 }
 
-/// Hands over all pieces of a stream until it ends, or nobody takes them.
+/// Hands over all pieces of a stream, each read into a spare one, until it ends, or nobody takes them.
 fn read_all(
     opened: Result<File, storage::Error>,
     is_open: &async_channel::Sender<Result<(), storage::Error>>,
     pieces: &async_channel::Sender<io::Result<Vec<u8>>>,
-    spares: &mpsc::Receiver<Vec<u8>>,
+    spare: &mut impl FnMut() -> Vec<u8>,
 ) {
     let mut stream = match opened {
         Ok(stream) => stream,
@@ -116,8 +124,7 @@ fn read_all(
     };
     let mut goes_on = is_open.send_blocking(Ok(())).is_ok();
     while goes_on {
-        let mut piece = spares.try_recv().unwrap_or_default();
-        piece.resize(CHUNK_BYTES, 0);
+        let mut piece = spare();
         let read = match stream.read(&mut piece) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read,
