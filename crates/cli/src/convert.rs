@@ -1,30 +1,32 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
+mod places;
 mod security;
 mod selection;
 
 use std::{
     collections::BTreeSet,
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
-    path::{Path, PathBuf},
+    path::PathBuf,
     thread,
     time::Duration,
 };
 
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, Effect, EntryClass,
-    ExistingFiles, ExistsRule, ExtraFiles, FilePrefix, GenerationRule, InfoRetry, Limits, Local,
-    ManifestRule, MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, Sampling,
-    ScanRetry, Seed, Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig, Verification,
-    WriteRetry, WriteRules, Writes,
+    ExistingFiles, ExistsRule, ExtraFiles, FilePrefix, GenerationRule, InfoRetry, Limits, ManifestRule,
+    MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, Sampling, ScanRetry, Seed,
+    Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig, Verification, WriteRetry,
+    WriteRules, Writes,
 };
 
 use crate::{
-    args::{Backup, Connection, IndexConflict, Inspect, LeftOut, Rates, Restore, State},
+    args::{Backup, Connection, IndexConflict, LeftOut, Rates, Restore, State},
     envelope,
     failure::Failure,
     value_source::ValueSource,
 };
+pub(crate) use places::{inspected, source, target};
 
 /// Connections to a node beside those that carry data: for information requests.
 const SPARE_CONNECTIONS: usize = 2;
@@ -92,26 +94,8 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     Ok(config)
 }
 
-/// Returns where a backup is written.
-pub(crate) fn target(args: &Backup) -> Local {
-    match &args.destination.output_file {
-        Some(path) => file(path),
-        None => Local::directory(args.destination.path()),
-    }
-}
-
-/// Returns a single file, or the standard streams for `-`.
-fn file(path: &Path) -> Local {
-    if path == Path::new("-") { Local::standard_streams() } else { Local::file(path) }
-}
-
 fn file_prefix(text: String) -> Result<FilePrefix, Failure> {
     FilePrefix::new(text).map_err(|error| Failure::usage(error.to_string(), "change --output-file-prefix"))
-}
-
-/// Returns what is inspected.
-pub(crate) fn inspected(args: &Inspect) -> Local {
-    if args.path.is_file() { Local::file(&args.path) } else { Local::directory(&args.path) }
 }
 
 /// Returns what an estimate reads.
@@ -123,7 +107,7 @@ pub(crate) fn sampling(args: &Backup) -> Sampling {
 
 /// Returns what a restore is to do, but for its encryption. `cache` is where states lie that can't lie beside their data.
 pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreConfig, Failure> {
-    check_directories(args)?;
+    places::check_directories(args)?;
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
     config.readers = parallelism(files_at_once(args))?;
@@ -178,38 +162,12 @@ fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
 
 /// Returns what a validation is to do, but for its encryption.
 pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
-    check_directories(args)?;
+    places::check_directories(args)?;
     let mut config = ValidateConfig::new();
     config.readers = parallelism(files_at_once(args))?;
     (config.manifest, config.extra_files) = set_rules(args);
     config.expected_compression = envelope::expected_compression(args.compress);
     Ok(config)
-}
-
-/// Returns where a backup is read.
-pub(crate) fn source(args: &Restore) -> Local {
-    match (&args.input.input_file, &args.input.directory) {
-        (Some(path), _) => file(path),
-        (None, Some(path)) => Local::directory(path),
-        (None, None) => Local::directories(directories(args)),
-    }
-}
-
-fn directories(args: &Restore) -> impl Iterator<Item = PathBuf> {
-    let parent = args.parent_directory.clone().unwrap_or_default();
-    args.input.directory_list.iter().map(move |path| parent.join(path))
-}
-
-/// Checks that no directory is read twice.
-fn check_directories(args: &Restore) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    match directories(args).find(|path| !seen.insert(path.clone())) {
-        None => Ok(()),
-        Some(path) => {
-            let message = format!("the directory {} is named twice", path.display());
-            Err(Failure::usage(message, "change --directory-list"))
-        }
-    }
 }
 
 /// Returns how many files are read at once.
@@ -475,35 +433,6 @@ mod tests {
         let config = validate(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore).unwrap();
         assert_eq!((config.manifest, config.extra_files), (ManifestRule::Required, ExtraFiles::LeaveOut));
         assert_eq!(config.expected_compression, Some(ExpectedCompression::Zstd));
-    }
-
-    #[test]
-    fn target_is_a_directory_a_file_or_standard_output() {
-        let args = |line: &str| Asbackup::try_parse_from(line.split(' ')).unwrap().backup;
-        assert_eq!(target(&args("asbackup -n test -d out")), Local::directory("out"));
-        assert_eq!(target(&args("asbackup -n test -o out")), Local::file("out"));
-        assert_eq!(target(&args("asbackup -n test -o -")), Local::standard_streams());
-        let forced = backup(&args("asbackup -n test -o out --force")).unwrap();
-        assert_eq!(forced.existing, ExistingFiles::Replace);
-        assert!(backup(&args("asbackup -n test -d out -q a/b")).is_err());
-    }
-
-    #[test]
-    fn directories_are_those_of_the_list_within_the_parent() {
-        let args = |line: &str| Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
-        let list = args("asrestore --directory-list a,b --parent-directory p");
-        assert_eq!(source(&list), Local::directories(["p/a".into(), "p/b".into()]));
-        assert_eq!(source(&args("asrestore --directory-list a")), Local::directories(["a".into()]));
-        let twice = args("asrestore --directory-list a,b,a");
-        assert!(restore(&twice, None).is_err() && validate(&twice).is_err());
-    }
-
-    #[test]
-    fn source_is_a_directory_or_a_file() {
-        let args = |line: &str| Asrestore::try_parse_from(line.split(' ')).unwrap().restore;
-        assert_eq!(source(&args("asrestore -d in")), Local::directory("in"));
-        assert_eq!(source(&args("asrestore -i in")), Local::file("in"));
-        assert_eq!(source(&args("asrestore -i -")), Local::standard_streams());
     }
 
     /// Returns the arguments of a backup with these flags.

@@ -251,8 +251,7 @@ fn write_metadata(
     indexes: &[SecondaryIndex],
     job: &JobContext,
 ) -> Result<(), Error> {
-    let with_expression = indexes.iter().any(|index| index.expression.is_some());
-    let mut file = files.metadata_file(if with_expression { Version::V32 } else { Version::V31 }, job)?;
+    let mut file = files.metadata_file(metadata_version(indexes), job)?;
     let mut block = Block::default();
     udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
     indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
@@ -260,6 +259,12 @@ fn write_metadata(
     file.counts.indexes = indexes.len() as u64;
     file.counts.udfs = udfs.len() as u64;
     files.complete(file, &Advance::default(), job)
+}
+
+/// Returns the version of the format that has lines for these indexes.
+pub(crate) fn metadata_version(indexes: &[SecondaryIndex]) -> Version {
+    let with_expression = indexes.iter().any(|index| index.expression.is_some());
+    if with_expression { Version::V32 } else { Version::V31 }
 }
 
 /// Reads what is left of the records. `open` are the unfinished files of an earlier run: each writer goes on with one.

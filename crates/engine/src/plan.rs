@@ -55,6 +55,7 @@ pub(crate) async fn plan_backup(
     let writers = config.writers.count();
     let compression = config.envelope.compression;
     let memory_bytes = backup_memory_bytes(plan.streams.len(), writers)
+        + writers * target.buffer_bytes()
         + compression.map_or(0, |zstd| compression_memory_bytes(zstd, writers));
     tracing::info!(
         streams = plan.streams.len(),
@@ -79,14 +80,18 @@ pub(crate) async fn plan_estimate(
 }
 
 /// Checks a restore's configuration.
-pub(crate) async fn plan_restore(cluster: &Cluster, config: &RestoreConfig) -> Result<(), Error> {
+pub(crate) async fn plan_restore(
+    cluster: &Cluster,
+    config: &RestoreConfig,
+    source: &Local,
+) -> Result<(), Error> {
     check_classes(&config.left_out)?;
     if let Some(rename) = &config.rename {
         check_namespace(cluster, rename.to.as_bytes()).await?;
     }
     tracing::info!(
         readers = config.readers.count(),
-        memory_bytes = restore_memory_bytes(config.readers.count()),
+        memory_bytes = restore_memory_bytes(config.readers.count()) + 2 * source.buffer_bytes(),
         "restore planned"
     );
     Ok(())

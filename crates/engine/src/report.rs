@@ -165,7 +165,7 @@ pub struct Estimate {
     pub bytes_per_record: f64,
     /// Bytes of text that one stored byte holds.
     pub ratio: f64,
-    /// Stored bytes of all data files.
+    /// Stored bytes of all data files, compressed and encrypted as the backup would be.
     pub bytes: SizeRange,
 }
 

@@ -75,7 +75,7 @@ struct Restore {
 
 impl Restore {
     async fn run(&self) -> Result<(), Error> {
-        self.job.or_cancelled(plan_restore(&self.cluster, &self.config)).await??;
+        self.job.or_cancelled(plan_restore(&self.cluster, &self.config, &self.source)).await??;
         let set = self.survey().await?;
         for name in &set.left_out {
             let warning = format!("{name} isn't in the manifest, and was left out");

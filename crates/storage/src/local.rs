@@ -25,6 +25,8 @@ const PART: &str = ".part";
 pub struct Local {
     path: PathBuf,
     shape: Shape,
+    /// 0: none.
+    buffer_bytes: usize,
     faults: Faults,
 }
 
@@ -76,7 +78,21 @@ impl Local {
     }
 
     fn new(path: PathBuf, shape: Shape) -> Self {
-        Self { path, shape, faults: Faults::default() }
+        Self { path, shape, buffer_bytes: 0, faults: Faults::default() }
+    }
+
+    /// Writes files in pieces of that size, but for the last one of each; the reader of a stream may ask for pieces of that
+    /// size too. 0: what is written goes out as it comes. Default: 0. Each file that is written takes as much memory.
+    #[must_use]
+    pub fn buffered(mut self, bytes: usize) -> Self {
+        self.buffer_bytes = bytes;
+        self
+    }
+
+    /// Returns the size of the pieces that were asked for; 0 if none was.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
     }
 
     /// Makes storage fail on purpose from the step with that number on, counted from 0; see [`crate::Fault`].
@@ -197,7 +213,7 @@ impl Local {
             return Ok(self.start(file, STANDARD_OUTPUT.into(), Naming::Done));
         }
         let path = self.path_of(name);
-        if self.is_special() {
+        if self.is_stream() {
             let opened = File::options().write(true).open(&path);
             let file = opened.map_err(Error::new(Action::Create, &path))?;
             return Ok(self.start(file, path, Naming::Done));
@@ -213,7 +229,7 @@ impl Local {
     /// # Errors
     /// If the file may not be removed.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        if self.is_special() {
+        if self.is_stream() {
             return Ok(());
         }
         let path = self.path_of(name);
@@ -226,7 +242,7 @@ impl Local {
     /// # Errors
     /// If the directory can't be synced.
     pub fn sync(&self) -> Result<(), Error> {
-        let Some(directory) = self.home().filter(|_| !self.is_special()) else { return Ok(()) };
+        let Some(directory) = self.home().filter(|_| !self.is_stream()) else { return Ok(()) };
         self.faults
             .step()
             .and_then(|()| File::open(directory)?.sync_all())
@@ -242,8 +258,10 @@ impl Local {
         }
     }
 
-    /// Returns whether this is something that bytes go through, and where no name is given or removed.
-    fn is_special(&self) -> bool {
+    /// Returns whether this is something that bytes go through, and where no name is given or removed: a standard stream,
+    /// a pipe with a name, or a device.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
         match self.shape {
             Shape::Streams => true,
             Shape::File => fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
@@ -260,7 +278,8 @@ impl Local {
     }
 
     fn start(&self, file: File, path: PathBuf, naming: Naming) -> Upload {
-        Upload { file, path, naming, bytes: 0, faults: self.faults.clone() }
+        let buffer = WriteBuffer { bytes: self.buffer_bytes, pending: Vec::new() };
+        Upload { file, path, naming, bytes: 0, buffer, faults: self.faults.clone() }
     }
 
     fn list_file(&self) -> Result<Vec<StoredFile>, Error> {
@@ -317,8 +336,18 @@ pub struct Upload {
     file: File,
     path: PathBuf,
     naming: Naming,
+    /// What was taken, also what is in the buffer.
     bytes: u64,
+    buffer: WriteBuffer,
     faults: Faults,
+}
+
+/// What waits until it is a piece.
+#[derive(Debug)]
+struct WriteBuffer {
+    /// The size of a piece; 0: there is no buffer.
+    bytes: usize,
+    pending: Vec<u8>,
 }
 
 /// What the name of an upload needs yet.
@@ -336,27 +365,59 @@ impl Upload {
     /// Appends bytes.
     ///
     /// # Errors
-    /// If they can't be written, for instance because the disk is full.
+    /// If they, or those before them, can't be written, for instance because the disk is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.faults
-            .step()
-            .and_then(|()| self.file.write_all(bytes))
-            .map_err(Error::new(Action::Write, &self.path))?;
+        if self.buffer.bytes == 0 {
+            self.write_out(bytes)?;
+        } else {
+            self.write_pieces(bytes)?;
+        }
         self.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    /// Returns how many bytes were written.
+    fn write_pieces(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let room = self.buffer.bytes - self.buffer.pending.len();
+            let (taken, rest) = bytes.split_at(room.min(bytes.len()));
+            self.buffer.pending.extend_from_slice(taken);
+            bytes = rest;
+            if self.buffer.pending.len() == self.buffer.bytes {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is in the buffer.
+    fn flush(&mut self) -> Result<(), Error> {
+        if self.buffer.pending.is_empty() {
+            return Ok(());
+        }
+        let mut piece = std::mem::take(&mut self.buffer.pending);
+        self.write_out(&piece)?;
+        piece.clear();
+        self.buffer.pending = piece;
+        Ok(())
+    }
+
+    fn write_out(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.faults.step().and_then(|()| self.file.write_all(bytes));
+        written.map_err(Error::new(Action::Write, &self.path))
+    }
+
+    /// Returns how many bytes were appended.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Makes the bytes durable and gives the file its name.
+    /// Writes what is left, makes the bytes durable and gives the file its name.
     ///
     /// # Errors
-    /// If either fails; the file is removed then, unless it was settled before.
+    /// If any of it fails; the file is removed then, unless it was settled before.
     pub fn complete(mut self) -> Result<(), Error> {
+        self.flush()?;
         let (Naming::Later(name) | Naming::Settled(name)) = &self.naming else { return Ok(()) };
         self.faults
             .step()
@@ -421,6 +482,23 @@ mod tests {
         let mut text = String::new();
         local.read("a.asb").unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "abc");
+    }
+
+    #[test]
+    fn buffered_file_is_written_in_pieces_of_that_size() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = Local::directory(directory.path()).buffered(8);
+        let mut upload = local.upload("a.asb").unwrap();
+        let stored = || fs::read(directory.path().join("a.asb.part")).unwrap();
+        for (text, written) in [("abc", 0), ("defgh", 8), ("ij", 8), ("klmnopqrstuvwxyz", 24)] {
+            upload.write(text.as_bytes()).unwrap();
+            assert_eq!(stored().len(), written, "after {text}");
+        }
+        upload.settle().unwrap();
+        assert_eq!((stored().len(), upload.bytes()), (26, 26), "what is durable is written");
+        upload.write(b"!").unwrap();
+        upload.complete().unwrap();
+        assert_eq!(fs::read(directory.path().join("a.asb")).unwrap(), b"abcdefghijklmnopqrstuvwxyz!");
     }
 
     #[test]

@@ -74,6 +74,14 @@ pub(crate) struct Backup {
     #[arg(long, conflicts_with_all = ["output_file", "remove_files", "go_on", "estimate"])]
     pub(crate) remove_artifacts: bool,
 
+    /// What is written to standard output goes out in pieces of so many MiB; 0: as it comes
+    #[arg(long, value_name = "MIB", value_parser = value_parser!(u16).range(0..=1024), default_value_t = 0)]
+    pub(crate) std_buffer: u16,
+
+    /// What is written to each file goes out in pieces of so many MiB; 0: as it comes
+    #[arg(long, value_name = "MIB", value_parser = value_parser!(u16).range(0..=1024), default_value_t = 0)]
+    pub(crate) local_buffer_size: u16,
+
     #[command(flatten)]
     pub(crate) resume: Resume,
 

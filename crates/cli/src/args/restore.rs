@@ -59,6 +59,10 @@ pub(crate) struct Restore {
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) parallel: Option<u16>,
 
+    /// MiB that are asked for at once from standard input; 0: 256 KiB
+    #[arg(long, value_name = "MIB", value_parser = value_parser!(u16).range(0..=1024), default_value_t = 0)]
+    pub(crate) std_buffer: u16,
+
     /// Records in one batch, 1 to 65535; a batch also ends at 1 MiB
     #[arg(long, value_name = "COUNT", value_parser = batch_limit, default_value = "128")]
     pub(crate) batch_size: NonZeroUsize,

@@ -1,5 +1,6 @@
 //! The tools as they are run: real processes with real arguments, against the test server where they need one.
 
+mod buffers;
 mod config;
 mod damage;
 mod jobs;

@@ -2,10 +2,10 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
-    process::{Child, ChildStderr, Command},
+    process::{Child, ChildStderr, Command, Stdio},
     time::Duration,
 };
 
@@ -118,14 +118,55 @@ fn signal_while_connecting_ends_at_once() {
     assert!(rest.contains("error: ended before the job began"), "{rest}");
 }
 
+/// A restore that reads a stream, which stays open and silent.
+#[track_caller]
+fn check_silent_stream_ends(mut command: Command, input: &str, signal: &str, code: i32) {
+    let (server, dir) = (server(), tempfile::tempdir().expect("a directory can be made"));
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo can be run").success());
+    command.stdin(Stdio::piped());
+    let mut tool = Running::start(command, &format!("{} -n test -i {input}", at(&server)), &pipe);
+    tool.wait_for("restore planned");
+    tool.signal(signal);
+    let (ended, rest) = tool.end();
+    assert_eq!(ended, Some(code), "{rest}");
+    assert!(rest.contains("stopping") && rest.contains("restore cancelled"), "{rest}");
+}
+
+#[test]
+fn restore_of_a_silent_standard_input_is_ended_by_one_signal() {
+    check_silent_stream_ends(asrestore(), "-", "-INT", 130);
+    check_silent_stream_ends(asrestore(), "-", "-TERM", 143);
+}
+
+#[test]
+fn restore_of_a_pipe_that_nobody_opens_is_ended_by_one_signal() {
+    check_silent_stream_ends(asrestore(), "{}", "-INT", 130);
+}
+
+#[test]
+fn restore_of_a_stream_that_falls_silent_is_ended_by_one_signal() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let mut command = asrestore();
+    command.stdin(Stdio::piped());
+    let mut tool = Running::start(command, &format!("{} -n copy -i -", at(&server)), dir.path());
+    tool.wait_for("restore planned");
+    let stdin = tool.child.stdin.as_mut().unwrap();
+    stdin.write_all(b"Version 3.1\n# namespace copy\n# first-file\n+ n copy\n+ d AAAA").unwrap();
+    tool.signal("-INT");
+    let (ended, rest) = tool.end();
+    assert_eq!(ended, Some(130), "{rest}");
+}
+
 #[test]
 fn second_signal_ends_at_once() {
-    let dir = tempfile::tempdir().unwrap();
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
     let pipe = dir.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let mut tool = Running::start(asrestore(), "--validate -i {}", &pipe);
-    // Opened when the tool has opened its end, and silent from then on: the job can't end.
-    let _silent = fs::File::options().write(true).open(&pipe).unwrap();
+    let mut tool = Running::start(asbackup(), &format!("{} -n test -o {{}}", at(&server)), &pipe);
+    // Some of the first block is read, and then no more: the job waits for the rest, and can't end.
+    let mut reader = fs::File::open(&pipe).unwrap();
+    reader.read_exact(&mut [0; 8 << 10]).unwrap();
     tool.signal("-INT");
     tool.wait_for("stopping");
     tool.signal("-TERM");

@@ -1,17 +1,19 @@
 //! Which records are sampled, and what they take.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem, ops::Range};
 
 use asbackup_cluster::{Cluster, QueryProgress, QuerySpec};
 use asbackup_model::{Block, PartitionId, RecordView};
 use fastrand::Rng;
 
-use super::interval::Part;
+use super::{
+    interval::Part,
+    packing::{Packing, Shrinkage},
+};
 use crate::{
-    Error,
+    Error, blocking,
     config::BackupConfig,
     job::JobContext,
-    pipeline::BLOCK_BYTES,
     source::selection,
     transcode::to_text::{self, Taken},
 };
@@ -51,15 +53,24 @@ impl Choice {
     }
 }
 
-/// Reads the chosen records and returns what each partition's take.
+/// What the chosen records take.
+#[derive(Debug)]
+pub(super) struct Sampled {
+    /// The text of each partition.
+    pub(super) parts: Vec<Part>,
+    /// What compression makes of it, if there is any.
+    pub(super) shrinkage: Option<Shrinkage>,
+}
+
+/// Reads the chosen records.
 pub(super) async fn read(
     cluster: &Cluster,
     config: &BackupConfig,
     spec: &QuerySpec,
     choice: &Choice,
     job: &JobContext,
-) -> Result<Vec<Part>, Error> {
-    let mut sample = Sample { config, block: Block::default(), parts: BTreeMap::new() };
+) -> Result<Sampled, Error> {
+    let mut sample = Sample::new(config, &choice.partitions);
     let _running = job.scan_permit().await?;
     match choice.records_each {
         None => sample.read(cluster, spec.clone(), choice.partitions.clone(), job).await?,
@@ -71,17 +82,41 @@ pub(super) async fn read(
             }
         }
     }
-    Ok(choice.partitions.iter().map(|id| sample.parts.get(id).copied().unwrap_or_default()).collect())
+    sample.finish().await
 }
 
 struct Sample<'a> {
     config: &'a BackupConfig,
-    /// Only its size counts.
+    /// Where in `parts` each partition is.
+    places: BTreeMap<PartitionId, usize>,
+    parts: Vec<Part>,
+    /// The text that was read last.
     block: Block,
-    parts: BTreeMap<PartitionId, Part>,
+    entries: Vec<Entry>,
+    packing: Option<Packing>,
 }
 
-impl Sample<'_> {
+/// The text of one record in a block.
+#[derive(Debug, Clone)]
+struct Entry {
+    /// The place of its partition.
+    place: usize,
+    text: Range<usize>,
+}
+
+impl<'a> Sample<'a> {
+    fn new(config: &'a BackupConfig, partitions: &[PartitionId]) -> Self {
+        let compression = config.envelope.compression;
+        Self {
+            config,
+            places: partitions.iter().enumerate().map(|(place, &id)| (id, place)).collect(),
+            parts: vec![Part::default(); partitions.len()],
+            block: Block::default(),
+            entries: Vec::new(),
+            packing: compression.map(|zstd| Packing::new(zstd.codec_level(), partitions.len())),
+        }
+    }
+
     async fn read(
         &mut self,
         cluster: &Cluster,
@@ -97,6 +132,7 @@ impl Sample<'_> {
                 self.take(record);
             });
             let progress = job.or_cancelled(next).await?.map_err(crate::scan_error)?;
+            self.pack().await?;
             job.counters.read.add(read);
             job.pace_records(read).await?;
             if progress == QueryProgress::Finished {
@@ -106,16 +142,42 @@ impl Sample<'_> {
     }
 
     fn take(&mut self, record: &RecordView<'_>) {
-        let before = self.block.bytes.len();
+        let start = self.block.bytes.len();
+        let Some(&place) = self.places.get(&record.digest.partition()) else { return };
         if to_text::record(&mut self.block, record, self.config.spelling) == Taken::MonitorSet {
             return;
         }
-        let part = self.parts.entry(record.digest.partition()).or_default();
-        part.records += 1;
-        part.bytes += (self.block.bytes.len() - before) as u64;
-        if self.block.bytes.len() >= BLOCK_BYTES {
-            self.block.clear();
+        let text = start..self.block.bytes.len();
+        self.parts[place].records += 1;
+        self.parts[place].bytes += text.len() as u64;
+        self.entries.push(Entry { place, text });
+    }
+
+    /// Compresses what was read, if it is to be compressed, and forgets it. Memory so depends on no number of samples.
+    async fn pack(&mut self) -> Result<(), Error> {
+        if let Some(mut packing) = self.packing.take() {
+            let (block, entries) = (mem::take(&mut self.block), mem::take(&mut self.entries));
+            let packed = blocking(move || {
+                let add = |entry: &Entry| packing.add(entry.place, &block.bytes[entry.text.clone()]);
+                entries.iter().try_for_each(add)?;
+                Ok::<_, Error>((packing, block, entries))
+            });
+            let (packing, block, entries) = packed.await??;
+            (self.packing, self.block, self.entries) = (Some(packing), block, entries);
         }
+        self.block.clear();
+        self.entries.clear();
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<Sampled, Error> {
+        let Self { parts, packing, .. } = self;
+        let Some(packing) = packing else { return Ok(Sampled { parts, shrinkage: None }) };
+        blocking(move || {
+            let shrinkage = Some(packing.finish(&parts)?);
+            Ok(Sampled { parts, shrinkage })
+        })
+        .await?
     }
 }
 

@@ -164,15 +164,18 @@ impl Frames {
             }
         };
         self.in_flight.pop_front();
-        made.map(Some).map_err(|error| {
-            Error::of(ErrorKind::Internal, "a frame can't be compressed").source(error).build()
-        })
+        made.map(Some).map_err(not_compressed)
     }
 
     /// Returns how many bytes of text are in frames that are being made.
     pub(crate) fn bytes_in_flight(&self) -> u64 {
         self.in_flight.iter().map(|frame| frame.text_bytes).sum()
     }
+}
+
+/// Returns the error of a frame that isn't made.
+pub(crate) fn not_compressed(error: ZstdError) -> Error {
+    Error::of(ErrorKind::Internal, "a frame can't be compressed").source(error).build()
 }
 
 fn vanished() -> Error {

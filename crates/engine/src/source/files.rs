@@ -14,7 +14,10 @@ use asbackup_codec::{
 use asbackup_model::{PartitionId, PartitionSet, RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
 
-use super::open::{OpenFile, Workspace};
+use super::{
+    input::Input,
+    open::{OpenFile, Workspace},
+};
 use crate::{
     Error, ErrorKind,
     job::JobContext,
@@ -91,7 +94,8 @@ impl<'a> FileReader<'a> {
         self.counts = EntryCounts::default();
         // Taken out while the file holds on to it.
         let mut workspace = mem::take(&mut self.workspace);
-        let stored = self.job.paced(self.storage.read(&file.stored.name)?);
+        let stored = Input::open(self.storage, &file.stored.name, &self.job.token)?;
+        let stored = self.job.paced(stored);
         let mut input = OpenFile::open(stored, &file.stored.name, &file.opening, &mut workspace)?;
         self.read_all(&file.stored, &mut input, |entry, end| {
             check_namespace(&entry, file)?;

@@ -1,6 +1,7 @@
 //! Where entries come from: the scans of a cluster, or the files of a backup.
 
 pub(crate) mod files;
+mod input;
 pub(crate) mod open;
 pub(crate) mod rows;
 pub(crate) mod scan;

@@ -7,6 +7,7 @@ use std::{
 
 use asbackup_codec::envelope::{AesCtr, AesKey, BLOCK_BYTES, Decompressed, Decompressor, Layer, ZstdError};
 
+use super::input::is_cancelled;
 use crate::{
     Error, ErrorKind,
     config::ExpectedCompression,
@@ -263,6 +264,9 @@ fn broken_frame(name: &str, error: ZstdError, stored_bytes: u64) -> Error {
 }
 
 pub(super) fn unreadable(name: &str, source: io::Error) -> Error {
+    if is_cancelled(&source) {
+        return Error::cancelled();
+    }
     Error::of(ErrorKind::Storage, format!("cannot read {name}"))
         .place(|place| place.file = Some(name.to_owned()))
         .source(source)

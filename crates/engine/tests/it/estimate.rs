@@ -2,11 +2,17 @@
 
 use std::num::NonZeroU32;
 
-use asbackup::{BackupConfig, ByteSize, EntryClass, ErrorKind, Estimate, Local, Sampling, Spelling};
+use asbackup::{
+    BackupConfig, ByteSize, EncryptionMode, EntryClass, ErrorKind, Estimate, Local, Parallelism, Sampling,
+    Spelling, Zstd,
+};
 use asbackup_demo::sample;
 use asbackup_testserver::{Command, Fault, FaultAction, SampleRecords, TestServer};
 
-use crate::setup::{NAMESPACE, backup_config, client, loaded_server, now, server};
+use crate::{
+    envelope::encryption,
+    setup::{NAMESPACE, backup_config, client, loaded_server, now, server},
+};
 
 const RECORDS: u64 = 20_000;
 
@@ -62,6 +68,41 @@ async fn true_size_lies_in_the_interval() {
     assert!(in_99 * 100 >= tried * 96, "{in_99} of {tried} in the interval of 99 %");
 }
 
+/// A sample tells what frames of a backup take, whether it fills several of them or a small part of one.
+#[tokio::test(flavor = "multi_thread")]
+async fn true_size_lies_in_the_interval_when_compressed_and_encrypted() {
+    let (mut tried, mut in_95, mut in_99) = (0, 0, 0);
+    for (name, server) in data_sets() {
+        for (level, writers) in [(1, 1), (3, 4)] {
+            let mut config = backup_config();
+            config.envelope.compression = Some(Zstd::level(level).unwrap());
+            config.envelope.encryption = Some(encryption(EncryptionMode::Aes128));
+            (config.readers, config.writers) =
+                (Parallelism::new(writers).unwrap(), Parallelism::new(writers).unwrap());
+            config.file_limit = Some(ByteSize::mib(1));
+            let right = true_bytes(&server, config.clone()).await;
+            // How far the mean is off at most, in thousandths.
+            for (samples, most) in [(100, 500), (1_000, 120), (5_000, 40), (20_000, 8)] {
+                for seed in 2000..2008 {
+                    let Estimate { bytes, ratio, .. } =
+                        estimate(&server, config.clone(), samples, seed).await;
+                    let what = format!(
+                        "{name}, level {level}, {samples} samples, seed {seed}: {right} in {bytes:?}"
+                    );
+                    assert!(bytes.mean.abs_diff(right) * 1000 <= right * most, "{what}");
+                    assert!(samples < 1_000 || (bytes.high_99 - bytes.low_99) * 4 < right, "{what}");
+                    assert!(ratio > 2.0, "{ratio}: {what}");
+                    tried += 1;
+                    in_95 += u32::from((bytes.low_95..=bytes.high_95).contains(&right));
+                    in_99 += u32::from((bytes.low_99..=bytes.high_99).contains(&right));
+                }
+            }
+        }
+    }
+    assert!(in_95 * 100 >= tried * 90, "{in_95} of {tried} in the interval of 95 %");
+    assert!(in_99 * 100 >= tried * 96, "{in_99} of {tried} in the interval of 99 %");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sample_of_everything_is_exact() {
     for records in [0, 1, 3_000] {
@@ -71,6 +112,37 @@ async fn sample_of_everything_is_exact() {
             estimate(&server, backup_config(), 10_000, 1).await;
         assert_eq!((samples, counted, ratio), (records, records, 1.0));
         assert_eq!([bytes.low_99, bytes.low_95, bytes.mean, bytes.high_95, bytes.high_99], [right; 5]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encryption_adds_its_first_block_to_each_file() {
+    let server = loaded_server(3_000);
+    let mut config = backup_config();
+    config.envelope.encryption = Some(encryption(EncryptionMode::Aes256));
+    let right = true_bytes(&server, config.clone()).await;
+    let Estimate { bytes, ratio, .. } = estimate(&server, config, 10_000, 1).await;
+    let plain = true_bytes(&server, backup_config()).await;
+    assert_eq!((bytes.low_99, bytes.mean, bytes.high_99, right), (right, right, right, plain + 2 * 16));
+    assert!(ratio < 1.0 && ratio > 0.999, "{ratio}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_metadata_is_counted() {
+    for records in [0, 1_000] {
+        let server = loaded_server(records);
+        for class in [EntryClass::Records, EntryClass::Indexes, EntryClass::UdfModules] {
+            let mut config = backup_config();
+            config.envelope.compression = Some(Zstd::level(3).unwrap());
+            config.left_out = [class].into();
+            let right = true_bytes(&server, config.clone()).await;
+            let bytes = estimate(&server, config, 10_000, 1).await.bytes;
+            let what = format!("{records} records without {class:?}: {right} in {bytes:?}");
+            assert!((bytes.low_95..=bytes.high_95).contains(&right), "{what}");
+            if records == 0 || class == EntryClass::Records {
+                assert_eq!([bytes.low_99, bytes.mean, bytes.high_99], [right; 3], "{what}");
+            }
+        }
     }
 }
 

@@ -58,6 +58,7 @@ impl Upload {
     /// # Errors
     /// If it can't be synced.
     pub fn settle(&mut self) -> Result<(), Error> {
+        self.flush()?;
         let synced = self.faults.step().and_then(|()| self.file.sync_data());
         synced.map_err(Error::new(Action::Write, &self.path))?;
         if let Naming::Later(name) = &mut self.naming {
