@@ -171,7 +171,7 @@ pub(crate) fn validate(args: &Restore) -> Result<ValidateConfig, Failure> {
 }
 
 /// Returns how many files are read at once.
-pub(crate) fn files_at_once(args: &Restore) -> usize {
+fn files_at_once(args: &Restore) -> usize {
     let cpus = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
     args.parallel.map_or_else(cpus, usize::from).min(Parallelism::MAX.count())
 }

@@ -34,7 +34,7 @@ fn estimate(args: &Asbackup) -> Exit {
     let Asbackup { connection, secret_agent, backup, output } = args;
     let namespace = backup.namespace.clone().unwrap_or_default();
     let known = Known::new(Command::Estimate, namespace, &convert::target(backup));
-    command(&known, output, 1, async |session| {
+    command(&known, output, async |session| {
         let config = convert::backup(backup)?;
         let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
         session.wait(Client::new(cluster).estimate(config, convert::sampling(backup))).await
@@ -45,11 +45,10 @@ fn copy(args: &Asbackup) -> Exit {
     let Asbackup { connection, secret_agent, backup, output } = args;
     let namespace = backup.namespace.clone().unwrap_or_default();
     let known = Known::new(Command::Backup, namespace, &convert::target(backup));
-    let parallel = usize::from(backup.parallel);
-    command(&known, output, parallel, async |session| {
+    command(&known, output, async |session| {
         let mut config = convert::backup(backup)?;
         config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
-        let cluster = session.connect(connection, secret_agent, parallel).await?;
+        let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
         session.wait(Client::new(cluster).backup(config, convert::target(backup))).await
     })
 }
@@ -58,7 +57,7 @@ fn remove_artifacts(args: &Asbackup) -> Exit {
     let Asbackup { connection, secret_agent, backup, output } = args;
     let target = convert::target(backup);
     let known = Known::new(Command::RemoveArtifacts, String::new(), &target);
-    command(&known, output, 1, async |session| {
+    command(&known, output, async |session| {
         // All arguments have to be good before anything goes, also those that aren't needed for it.
         convert::backup(backup)?;
         convert::cluster(connection, &ValueSource::new(secret_agent)?, 1).await?;
@@ -70,7 +69,7 @@ fn remove_artifacts(args: &Asbackup) -> Exit {
 pub(crate) fn inspect(args: Inspect) -> Exit {
     let source = convert::inspected(&args);
     let known = Known::new(Command::Inspect, String::new(), &source);
-    command(&known, &args.output, 1, async |session| session.wait(asbackup::inspect(source)).await)
+    command(&known, &args.output, async |session| session.wait(asbackup::inspect(source)).await)
 }
 
 /// Runs `asrestore`.
@@ -85,7 +84,7 @@ fn write(args: &Asrestore) -> Exit {
     if restore.rules.fail_if_ignored {
         known.ignored = Ignored::Fail;
     }
-    command(&known, output, convert::files_at_once(restore), async |session| {
+    command(&known, output, async |session| {
         let mut config = convert::restore(restore, cache::directory())?;
         config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         let batches = restore.max_async_batches.get();
@@ -97,7 +96,7 @@ fn write(args: &Asrestore) -> Exit {
 fn validate(args: &Asrestore) -> Exit {
     let Asrestore { secret_agent, restore, output, .. } = args;
     let known = Known::new(Command::Validate, String::new(), &convert::source(restore));
-    command(&known, output, convert::files_at_once(restore), async |session| {
+    command(&known, output, async |session| {
         let mut config = convert::validate(restore)?;
         config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         session.wait(asbackup::validate(config, convert::source(restore))).await
@@ -108,11 +107,10 @@ fn validate(args: &Asrestore) -> Exit {
 fn command<R: Summary>(
     known: &Known,
     output: &Output,
-    parallel: usize,
     run: impl AsyncFnOnce(&mut Session<'_>) -> Result<Ended<R>, Failure>,
 ) -> Exit {
     let console = Console::new(output);
-    let ended = logging::install(output, &console).and_then(|()| runtime(parallel)).and_then(|runtime| {
+    let ended = logging::install(output, &console).and_then(|()| runtime()).and_then(|runtime| {
         let ended = runtime.block_on(async {
             let mut session = Session::new(output, &console)?;
             run(&mut session).await.or_else(|failure| Ok(session.failed(failure)))
@@ -126,12 +124,11 @@ fn command<R: Summary>(
     report::deliver(ended, known, output, &console)
 }
 
-/// Returns a runtime for a job with that many files at once.
-fn runtime(parallel: usize) -> Result<Runtime, Failure> {
+fn runtime() -> Result<Runtime, Failure> {
     let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Builder::new_multi_thread()
         .worker_threads(cpus.min(MOST_WORKERS))
-        .max_blocking_threads(parallel + SPARE_BLOCKING_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS)
         .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
@@ -140,8 +137,8 @@ fn runtime(parallel: usize) -> Result<Runtime, Failure> {
 
 /// Threads that wait for sockets and transcode. Four read faster than a disk or network takes it in.
 const MOST_WORKERS: usize = 4;
-/// Threads for short work beside the long-lived one of each file.
-const SPARE_BLOCKING_THREADS: usize = 16;
+/// Threads for short work that blocks. Files have threads of their own.
+const BLOCKING_THREADS: usize = 16;
 /// No task recurses, so half of the usual stack is plenty.
 const STACK_BYTES: usize = 1 << 20;
 

@@ -23,7 +23,6 @@ pub struct Batch {
     head_bytes: usize,
     rows: Vec<Row>,
     results: Vec<RowResult>,
-    was_sent: bool,
     inbox: Inbox,
 }
 
@@ -32,6 +31,8 @@ struct Row {
     bytes: usize,
     void_time: VoidTime,
     origin: u32,
+    /// Whether an earlier attempt may have written it.
+    in_doubt: bool,
 }
 
 /// A row of a batch and what became of it.
@@ -43,8 +44,11 @@ pub struct RowInBatch<'a> {
     pub void_time: VoidTime,
     /// What its owner knows it by: carried along and never looked at.
     pub origin: u32,
-    /// What became of it.
+    /// What became of it in the last attempt.
     pub result: RowResult,
+    /// Whether an attempt may have written it, this one or an earlier one: it was sent and had no answer. A later answer
+    /// that isn't final leaves it as it is.
+    pub in_doubt: bool,
 }
 
 /// Room for the answers to 700 rows, which is more than most batches have; there may be many batches.
@@ -57,10 +61,13 @@ pub enum RowResult {
     Answered(ResultCode),
     /// It didn't answer.
     Unanswered {
-        /// Whether it may have written the row.
+        /// Whether this attempt may have written the row.
         in_doubt: bool,
     },
 }
+
+const IN_DOUBT: RowResult = RowResult::Unanswered { in_doubt: true };
+const NOT_SENT: RowResult = RowResult::Unanswered { in_doubt: false };
 
 /// How long a write may take.
 #[derive(Debug, Clone, Copy)]
@@ -87,27 +94,21 @@ impl Batch {
         begin_batch(&mut frame, 0);
         let head_bytes = frame.len();
         let inbox = Inbox::new(ANSWER_BYTES);
-        Self { frame, head_bytes, rows: Vec::new(), results: Vec::new(), was_sent: false, inbox }
+        Self { frame, head_bytes, rows: Vec::new(), results: Vec::new(), inbox }
     }
 
     /// Adds a row as [`encode_row`](asbackup_codec::wire::encode_row) made it.
     /// `origin` is what the caller knows it by.
     pub fn push(&mut self, row: &[u8], void_time: VoidTime, origin: u32) {
-        let result = RowResult::Unanswered { in_doubt: false };
-        self.push_again(RowInBatch { bytes: row, void_time, origin, result });
+        self.push_again(RowInBatch { bytes: row, void_time, origin, result: NOT_SENT, in_doubt: false });
     }
 
-    /// Adds a row that an earlier attempt left. Its result stays until the batch is sent.
+    /// Adds a row that an earlier attempt left. Its result is forgotten, but not a doubt.
     pub fn push_again(&mut self, row: RowInBatch<'_>) {
-        self.frame.extend_from_slice(row.bytes);
-        self.rows.push(Row { bytes: row.bytes.len(), void_time: row.void_time, origin: row.origin });
-        self.results.push(row.result);
-    }
-
-    /// Returns whether the last attempt got as far as sending: if not, results are those of earlier attempts.
-    #[must_use]
-    pub fn was_sent(&self) -> bool {
-        self.was_sent
+        let RowInBatch { bytes, void_time, origin, result: _, in_doubt } = row;
+        self.frame.extend_from_slice(bytes);
+        self.rows.push(Row { bytes: bytes.len(), void_time, origin, in_doubt });
+        self.results.push(NOT_SENT);
     }
 
     /// Returns how many rows there are.
@@ -141,7 +142,8 @@ impl Batch {
         self.rows.iter().zip(&self.results).map(move |(row, &result)| {
             let (bytes, behind) = rest.split_at(row.bytes);
             rest = behind;
-            RowInBatch { bytes, void_time: row.void_time, origin: row.origin, result }
+            let in_doubt = row.in_doubt || result == IN_DOUBT;
+            RowInBatch { bytes, void_time: row.void_time, origin: row.origin, result, in_doubt }
         })
     }
 
@@ -185,11 +187,11 @@ impl Batch {
         self.forget_answers();
     }
 
-    /// A doubt of an earlier attempt is one until an answer comes.
+    /// Forgets all of the last attempt but its doubts.
     fn forget_answers(&mut self) {
-        for result in &mut self.results {
-            let in_doubt = *result == RowResult::Unanswered { in_doubt: true };
-            *result = RowResult::Unanswered { in_doubt };
+        for (row, result) in self.rows.iter_mut().zip(&mut self.results) {
+            row.in_doubt |= *result == IN_DOUBT;
+            *result = NOT_SENT;
         }
     }
 
@@ -255,10 +257,8 @@ impl Node {
         let begun = Instant::now();
         let WriteDeadlines { socket_timeout, total_timeout } = *deadlines;
         batch.finish(deadlines.server_timeout_ms(), now_unix_s);
-        batch.was_sent = false;
         let mut pooled = self.connection().await?;
-        batch.was_sent = true;
-        batch.results.fill(RowResult::Unanswered { in_doubt: true });
+        batch.results.fill(IN_DOUBT);
         let exchange = async {
             pooled.connection.send(&batch.frame, socket_timeout).await?;
             batch.read_answer(&mut pooled, socket_timeout).await
@@ -321,6 +321,18 @@ mod tests {
         kept.clear();
         assert_eq!((kept.len(), kept.bytes()), (0, Batch::new().bytes()));
         assert!(kept.is_empty());
+    }
+
+    #[test]
+    fn doubt_outlasts_an_answer_that_is_not_final() {
+        let mut first = batch(&[b"a", b"b"]);
+        first.results[0] = IN_DOUBT;
+        first.forget_answers();
+        first.results.fill(RowResult::Answered(ResultCode::DEVICE_OVERLOAD));
+        let mut again = Batch::new();
+        first.rows().for_each(|row| again.push_again(row));
+        assert_eq!(again.rows().map(|row| row.in_doubt).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(again.results(), [NOT_SENT; 2]);
     }
 
     #[test]

@@ -20,8 +20,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
     BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, EstimateReport, InspectReport,
-    Local, Parallelism, Progress, RemovalReport, RestoreConfig, RestoreReport, Sampling, ScanPermits,
-    ValidateConfig, ValidateReport,
+    Local, Progress, RemovalReport, RestoreConfig, RestoreReport, Sampling, ScanPermits, ValidateConfig,
+    ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once, from any thread.
@@ -183,11 +183,7 @@ impl<R: Send + Sync + 'static> fmt::Debug for Job<R> {
 
 fn runtime() -> Result<Arc<Runtime>, Error> {
     let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(cpus.min(MOST_WORKERS))
-        .max_blocking_threads(2 * Parallelism::MAX.count())
-        .enable_all()
-        .build();
+    let runtime = Builder::new_multi_thread().worker_threads(cpus.min(MOST_WORKERS)).enable_all().build();
     let failed = |error| Error::of(ErrorKind::Internal, "cannot start the runtime").source(error).build();
     runtime.map(Arc::new).map_err(failed)
 }

@@ -1,8 +1,15 @@
 //! What both directions share: sizes, the queue of blocks, and the rule that whoever fails stops all others.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    thread,
+};
 
-use tokio::task::{JoinError, JoinSet};
+use tokio::{
+    sync::oneshot,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
@@ -88,11 +95,26 @@ impl Tasks {
         self.tasks.spawn(async move { cancel_on_error(&token, task.await) }.in_current_span());
     }
 
-    /// Starts a task that blocks: on a disk, or on a queue. It logs where whoever starts it does.
+    /// Starts a task that blocks: on a disk, or on a queue. It logs where whoever starts it does, and has a thread of its
+    /// own: tasks that wait for each other would wait forever if they shared the blocking threads of a runtime that has
+    /// fewer than they are.
     pub(crate) fn spawn_blocking(&mut self, task: impl FnOnce() -> Result<(), Error> + Send + 'static) {
         let token = self.token.clone();
         let span = Span::current();
-        self.tasks.spawn_blocking(move || cancel_on_error(&token, span.in_scope(task)));
+        let (sender, ended) = oneshot::channel();
+        let work = move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| cancel_on_error(&token, span.in_scope(task))));
+            // A runtime that has ended waits for nobody.
+            let _ = sender.send(ended);
+        };
+        let started = thread::Builder::new().name("asbackup".to_owned()).spawn(work);
+        self.spawn(async move {
+            started.map_err(|error| {
+                Error::of(ErrorKind::Internal, "cannot start a thread for a file").source(error).build()
+            })?;
+            let ended = ended.await.expect("the thread sends how it ended, even if it panicked");
+            ended.unwrap_or_else(|panic| resume_unwind(panic))
+        });
     }
 
     /// Forgets the tasks that have ended.
@@ -166,6 +188,17 @@ mod tests {
         let mut tasks = Tasks::new(CancellationToken::new());
         tasks.spawn(async { task });
         tasks.join_after(own).await.err().map(|error| error.kind())
+    }
+
+    #[tokio::test]
+    async fn panic_on_a_thread_is_an_internal_error_and_cancels() {
+        let token = CancellationToken::new();
+        let mut tasks = Tasks::new(token.clone());
+        tasks.spawn_blocking(|| panic!("oh"));
+        let error = tasks.join().await.unwrap_err();
+        assert_eq!((error.kind(), token.is_cancelled()), (ErrorKind::Internal, true));
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains("oh"), "{cause}");
     }
 
     #[tokio::test]

@@ -264,7 +264,7 @@ pub struct UdfsRestored {
 pub struct Troubles {
     /// Attempts whose outcome is unknown.
     pub in_doubt_attempts: u64,
-    /// Records whose last attempt that was sent has an unknown outcome; they are counted as failed.
+    /// Records without a final answer that an attempt with an unknown outcome may have written; they are counted as failed.
     pub in_doubt_records: u64,
     /// Retries, by reason.
     pub retries: Named,

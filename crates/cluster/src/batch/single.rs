@@ -5,7 +5,7 @@ use std::time::Duration;
 use asbackup_codec::wire::{BatchAnswer, ResultCode, decode_batch_answer, encode_row_alone};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Batch, RowResult, WriteDeadlines, seconds_left};
+use super::{Batch, IN_DOUBT, RowResult, WriteDeadlines, seconds_left};
 use crate::pool::Pooled;
 use crate::{Error, ErrorKind, Node};
 
@@ -25,12 +25,10 @@ impl Node {
         now_unix_s: u64,
     ) -> Result<(), Error> {
         batch.forget_answers();
-        batch.was_sent = false;
         if batch.is_empty() {
             return Ok(());
         }
         let mut pooled = self.connection().await?;
-        batch.was_sent = true;
         let (mut request, mut row_start) = (Vec::new(), batch.head_bytes);
         for index in 0..batch.rows.len() {
             let row = batch.rows[index];
@@ -39,7 +37,7 @@ impl Node {
             request.clear();
             let ttl = seconds_left(row.void_time, now_unix_s);
             encode_row_alone(&mut request, bytes, ttl, deadlines.server_timeout_ms());
-            batch.results[index] = RowResult::Unanswered { in_doubt: true };
+            batch.results[index] = IN_DOUBT;
             let answer = batch.exchange(&mut pooled, &request, deadlines).await;
             let code = answer.map_err(|error| error.at(self.name()))?;
             batch.results[index] = RowResult::Answered(code);

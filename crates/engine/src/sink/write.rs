@@ -146,8 +146,7 @@ impl Write {
                 }
                 RowResult::Answered(code) if class(code) == ResultClass::Transient => {
                     left.reason = code.name();
-                    let result = RowResult::Unanswered { in_doubt: false };
-                    left.rows.push_again(RowInBatch { result, ..row });
+                    left.rows.push_again(row);
                 }
                 RowResult::Answered(code) => {
                     let verdict = judge.refused(code);
@@ -161,7 +160,7 @@ impl Write {
                     }
                 }
                 RowResult::Unanswered { in_doubt } => {
-                    in_doubt_rows += u64::from(in_doubt && batch.was_sent());
+                    in_doubt_rows += u64::from(in_doubt);
                     left.rows.push_again(row);
                 }
             }
@@ -206,8 +205,7 @@ impl Write {
     fn give_up(&self, left: Left) -> Error {
         let counters = &self.writer.job.counters;
         counters.failed.add(left.reason, left.rows.len() as u64);
-        let in_doubt = |result: &&RowResult| matches!(result, RowResult::Unanswered { in_doubt: true });
-        counters.in_doubt_records.add(left.rows.results().iter().filter(in_doubt).count() as u64);
+        counters.in_doubt_records.add(left.rows.rows().filter(|row| row.in_doubt).count() as u64);
         let retries = self.writer.retry.max_retries;
         let is_lost =
             left.cause.as_ref().is_some_and(|cause| cause.kind() == asbackup_cluster::ErrorKind::Connect);

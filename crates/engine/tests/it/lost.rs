@@ -75,6 +75,29 @@ async fn restore_into_a_server_that_goes_away_has_lost_the_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn record_in_doubt_stays_so_when_the_server_is_overloaded_afterwards() {
+    let from = loaded_server(100);
+    let directory = tempfile::tempdir().unwrap();
+    back_up(&from, directory.path()).await;
+    let in_flight = 1.try_into().unwrap();
+    for (writes, command, in_doubt) in [
+        (Writes::Batches(BatchLimits { in_flight, ..BatchLimits::default() }), Command::Batch, 100),
+        (Writes::Single { in_flight }, Command::Write, 1),
+    ] {
+        let into = server();
+        into.faults().add(Fault::new(command, FaultAction::CutAfter(0)));
+        let overload = FaultAction::ErrorCode(ResultCode::DEVICE_OVERLOAD);
+        into.faults().add(Fault::new(command, overload).nth(2).times(u64::MAX));
+        let mut config = restore_config();
+        config.writes = writes;
+        let job = client(&into).await.restore(config, Local::directory(directory.path()));
+        assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Refused);
+        let errors = &job.report().unwrap().errors;
+        assert_eq!((errors.in_doubt_attempts, errors.in_doubt_records), (in_doubt, in_doubt));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn partitions_that_stay_unavailable_end_the_backup() {
     let from = loaded_server(RECORDS);
     let gone: Vec<PartitionId> = PartitionId::all().skip(7).take(3).collect();

@@ -19,6 +19,7 @@ mod estimate;
 mod examples;
 mod expiring;
 mod faults;
+mod few_threads;
 mod filters;
 mod foresight;
 mod limits;
