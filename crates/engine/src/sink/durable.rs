@@ -7,7 +7,7 @@ use super::{
     file::{BackupFile, EntryCounts, Stored, Wrapping},
     frames::Frames,
 };
-use crate::{Error, ErrorKind, job::JobContext};
+use crate::{Error, ErrorKind, event::Event, job::JobContext};
 
 impl BackupFile {
     /// Makes durable what was written so far, and returns how many bytes that is: they end with a frame, and with an
@@ -26,6 +26,7 @@ impl BackupFile {
         wrapping: &Wrapping,
         job: &JobContext,
     ) -> Result<Self, Error> {
+        job.events.tell(Event::FileOpened { name: name.clone() });
         let mut upload = target.reopen(&name, bytes).map_err(|error| gone(&name, error))?;
         let mut hash = wrapping.hashing().begin();
         let mut first = Vec::with_capacity(BLOCK_BYTES);

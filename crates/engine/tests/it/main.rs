@@ -15,6 +15,7 @@ mod differences;
 mod envelope;
 mod error_texts;
 mod estimate;
+mod events;
 mod examples;
 mod faults;
 mod filters;
