@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{Read, Write},
     net::TcpListener,
     path::Path,
     process::Command,
@@ -134,6 +134,45 @@ fn jobs_run_over_tls_with_each_login() {
 }
 
 #[test]
+fn client_key_with_a_password_is_used() {
+    const KEY: &str = include_str!("../../../../testdata/keys/a_rsa_pkcs8.pem");
+    const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/encrypted_");
+    let (certificates, dir) = (Certificates::new(), tempfile::tempdir().unwrap());
+    write_pem(dir.path(), &certificates);
+    fs::write(dir.path().join("client.pem"), certificates.sign_for(&["client.test"], KEY).certificate)
+        .unwrap();
+    fs::write(dir.path().join("password"), "pass-word\n").unwrap();
+    let versions = rustls::ALL_VERSIONS;
+    let config = certificates.server(&["db.test"], Clients::Certified, versions);
+    let server = fill(TestServer::builder().tls(config, "db.test"));
+    let tls = "--tls-enable --tls-name db.test --tls-cafile {}/ca.pem --tls-certfile {}/client.pem";
+    let tls = |key: &str| format!("{tls} --tls-keyfile {KEYS}{key}.pem");
+    let agent = format!("--sa-address 127.0.0.1:{}", agent(&[("password", "pass-word")]));
+    for (key, password) in [
+        ("pbkdf2_sha256_aes256", "pass-word"),
+        ("pbkdf2_sha1_aes128", "b64:cGFzcy13b3Jk"),
+        ("scrypt_aes256", "file:{}/password"),
+        ("pbkdf2_sha256_aes256", "env:KEYFILE_PASSWORD"),
+        ("pbkdf2_sha256_aes256", "env-b64:KEYFILE_PASSWORD_B64"),
+        ("pbkdf2_sha256_aes256", "secrets:vault:password"),
+    ] {
+        let mut command = asbackup();
+        command.env("KEYFILE_PASSWORD", "pass-word").env("KEYFILE_PASSWORD_B64", "cGFzcy13b3Jk");
+        let flags = format!("{} --tls-keyfile-password {password} {agent}", tls(key));
+        back_up(command, &server, &flags, dir.path()).expect(0);
+    }
+    for (flags, words) in [
+        (tls("scrypt_aes256"), "encrypted with a password, and none is given"),
+        (format!("{} --tls-keyfile-password hunter2", tls("scrypt_aes256")), "the password is wrong"),
+        (tls("traditional"), "openssl pkcs8 -topk8"),
+    ] {
+        let ran = back_up(asbackup(), &server, &flags, dir.path()).expect(2);
+        let ran = ran.says(&["TLS can't be set up", words, "--tls-keyfile-password"]);
+        assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
 fn server_that_is_not_trusted_is_5() {
     let (certificates, dir) = (Certificates::new(), tempfile::tempdir().unwrap());
     write_pem(dir.path(), &certificates);
@@ -157,23 +196,28 @@ fn agent(values: &'static [(&'static str, &'static str)]) -> u16 {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut head = [0; 8];
-            stream.read_exact(&mut head).unwrap();
-            let mut body = vec![0; u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize];
-            stream.read_exact(&mut body).unwrap();
-            let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            let found = values.iter().find(|(key, _)| request["SecretKey"] == **key);
-            let reply = match found {
-                Some((_, value)) => serde_json::json!({ "SecretValue": value }),
-                None => serde_json::json!({ "Error": "no such key" }),
-            };
-            let reply = reply.to_string();
-            let bytes = u32::try_from(reply.len()).unwrap().to_be_bytes();
-            stream.write_all(&[&head[..4], &bytes, reply.as_bytes()].concat()).unwrap();
+            answer(stream.unwrap(), values);
         }
     });
     port
+}
+
+/// Answers one request of a client.
+fn answer(mut stream: impl Read + Write, values: &[(&str, &str)]) {
+    let mut head = [0; 8];
+    stream.read_exact(&mut head).unwrap();
+    let mut body = vec![0; u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize];
+    stream.read_exact(&mut body).unwrap();
+    let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let found = values.iter().find(|(key, _)| request["SecretKey"] == **key);
+    let reply = match found {
+        Some((_, value)) => serde_json::json!({ "SecretValue": value }),
+        None => serde_json::json!({ "Error": "no such key" }),
+    };
+    let reply = reply.to_string();
+    let bytes = u32::try_from(reply.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&head[..4], &bytes, reply.as_bytes()].concat()).unwrap();
+    stream.flush().unwrap();
 }
 
 #[test]
