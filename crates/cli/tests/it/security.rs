@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpListener,
+    os::unix::net::UnixListener,
     path::Path,
     process::Command,
     thread,
@@ -218,6 +219,55 @@ fn answer(mut stream: impl Read + Write, values: &[(&str, &str)]) {
     let bytes = u32::try_from(reply.len()).unwrap().to_be_bytes();
     stream.write_all(&[&head[..4], &bytes, reply.as_bytes()].concat()).unwrap();
     stream.flush().unwrap();
+}
+
+#[test]
+fn secret_agent_is_reached_over_tls() {
+    let (certificates, dir) = (Certificates::new(), tempfile::tempdir().unwrap());
+    write_pem(dir.path(), &certificates);
+    let config = certificates.server(&["agent.test"], Clients::Certified, rustls::ALL_VERSIONS);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            // Whoever doesn't trust the other ends the handshake.
+            while stream.conn.is_handshaking() && stream.conn.complete_io(&mut stream.sock).is_ok() {}
+            if !stream.conn.is_handshaking() {
+                answer(stream, &[("password", "pass")]);
+            }
+        }
+    });
+    let server = with_user();
+    let identity = "--sa-cert-file {}/client.pem --sa-key-file {}/client.key";
+    for (flags, code) in [
+        (format!("--sa-ca-file {{}}/ca.pem --sa-tls-name agent.test {identity}"), 0),
+        (format!("--sa-ca-file {{}}/other.pem --sa-tls-name agent.test {identity}"), 2),
+        (format!("--sa-ca-file {{}}/ca.pem {identity}"), 2),
+    ] {
+        let flags = format!("-U me -P secrets:db:password --sa-address {address} {flags}");
+        back_up(asbackup(), &server, &flags, dir.path()).expect(code);
+    }
+}
+
+#[test]
+fn secret_agent_is_reached_through_a_unix_socket() {
+    let (server, dir) = (with_user(), tempfile::tempdir().unwrap());
+    let listener = UnixListener::bind(dir.path().join("agent")).unwrap();
+    thread::spawn(move || answer(listener.accept().unwrap().0, &[("password", "pass")]));
+    let flags = "-U me -P secrets:db:password --sa-connection-type unix --sa-address {}/agent";
+    back_up(asbackup(), &server, flags, dir.path()).expect(0);
+}
+
+#[test]
+fn secret_agent_that_is_silent_is_2() {
+    let (server, dir) = (with_user(), tempfile::tempdir().unwrap());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let flags = format!("-U me -P secrets:db:password --sa-address {address} --sa-timeout 50");
+    let ran = back_up(asbackup(), &server, &flags, dir.path()).expect(2);
+    ran.says(&["--password can't be used: the secret can't be had", "50ms"]);
 }
 
 #[test]
