@@ -111,7 +111,8 @@ fn agent_tls(args: &args::SecretAgent) -> Result<Option<AgentTls>, Failure> {
     let mut config = TlsConfig::new([read("--sa-ca-file", authority)?]);
     if let (Some(certificate), Some(key)) = (&args.sa_cert_file, &args.sa_key_file) {
         let certificates = read("--sa-cert-file", certificate)?;
-        config.identity = Some(Identity { certificates, key: read("--sa-key-file", key)?.into() });
+        config.identity =
+            Some(Identity { certificates, key: read("--sa-key-file", key)?.into(), password: None });
     }
     let hint = "check --sa-ca-file, --sa-cert-file and --sa-key-file";
     let tls = Tls::new(&config)

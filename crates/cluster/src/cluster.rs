@@ -1,10 +1,11 @@
 //! A handle to a cluster: connecting, and keeping what is known of it up to date.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use asbackup_model::PartitionId;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, warn};
@@ -29,6 +30,8 @@ struct Inner {
     config: Arc<ClusterConfig>,
     name: Option<String>,
     view: RwLock<Arc<View>>,
+    /// The names of its nodes, for those who want to know when they change.
+    names: watch::Sender<BTreeSet<String>>,
     /// Held while the nodes are asked after a failure, so that those who fail together ask once.
     refreshing: Mutex<()>,
 }
@@ -68,10 +71,11 @@ impl Cluster {
         for name in view.unreached() {
             warn!(node = name, "node can't be reached at any of its addresses");
         }
+        let names = watch::Sender::new(view.node_names());
         let view = RwLock::new(Arc::new(view));
-        let inner = Arc::new(Inner { config, name, view, refreshing: Mutex::new(()) });
+        let inner = Arc::new(Inner { config, name, view, names, refreshing: Mutex::new(()) });
         let mut watching = JoinSet::new();
-        watching.spawn(watch(Arc::clone(&inner)));
+        watching.spawn(keep_up(Arc::clone(&inner)));
         Ok(Self { inner, _watching: Arc::new(watching) })
     }
 
@@ -91,6 +95,22 @@ impl Cluster {
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
         self.view().nodes.clone()
+    }
+
+    /// Returns the names of the nodes that are known.
+    #[must_use]
+    pub fn node_names(&self) -> BTreeSet<String> {
+        self.inner.names.borrow().clone()
+    }
+
+    /// Waits until the names of the nodes are others than these, and returns them.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time.
+    pub async fn nodes_changed(&self, known: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut names = self.inner.names.subscribe();
+        let changed = names.wait_for(|names| names != known).await;
+        changed.expect("this handle keeps the sender").clone()
     }
 
     /// Returns who owns which partition of a namespace, as far as known; of one that isn't known, nobody owns any.
@@ -205,7 +225,13 @@ impl Inner {
     fn replace(&self, old: &Arc<View>, new: View) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&view, old) {
+            let names = new.node_names();
             *view = Arc::new(new);
+            self.names.send_if_modified(|old| {
+                let is_other = *old != names;
+                *old = names;
+                is_other
+            });
         }
     }
 }
@@ -216,7 +242,7 @@ fn may_pass(error: &Error) -> bool {
 }
 
 /// Asks the nodes now and then whether anything has changed.
-async fn watch(inner: Arc<Inner>) {
+async fn keep_up(inner: Arc<Inner>) {
     let mut ticks = interval(inner.config.refresh_interval.max(SHORTEST_INTERVAL));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await; // The first one comes at once, but everything is known by now.
@@ -249,10 +275,11 @@ mod tests {
             config: Arc::new(ClusterConfig::new([])),
             name: None,
             view: RwLock::new(Arc::new(view)),
+            names: watch::Sender::default(),
             refreshing: Mutex::new(()),
         });
         let mut watching = JoinSet::new();
-        watching.spawn(watch(Arc::clone(&inner)));
+        watching.spawn(keep_up(Arc::clone(&inner)));
         let kept = Arc::downgrade(&inner);
         let cluster = Cluster { inner, _watching: Arc::new(watching) };
         let clone = cluster.clone();

@@ -19,6 +19,7 @@ mod inbox;
 mod metadata;
 mod node;
 mod pool;
+mod private_key;
 mod query;
 mod replicas;
 mod replies;

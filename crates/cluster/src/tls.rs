@@ -5,13 +5,14 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use secrecy::{ExposeSecret as _, SecretSlice};
+use secrecy::SecretSlice;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+use crate::private_key::private_key;
 use crate::{Error, ErrorKind};
 
 /// Which servers are trusted, and who the client is.
@@ -32,8 +33,10 @@ pub struct TlsConfig {
 pub struct Identity {
     /// The certificate, and those between it and its authority behind it, in PEM.
     pub certificates: Vec<u8>,
-    /// The private key, in PEM (PKCS#8, PKCS#1 or SEC1), without a password.
+    /// The private key, in PEM (PKCS#8, PKCS#1 or SEC1).
     pub key: SecretSlice<u8>,
+    /// The password of a key that is encrypted (PKCS#8 with PBES2). One that isn't needed does no harm.
+    pub password: Option<SecretSlice<u8>>,
 }
 
 /// Versions of TLS that are offered.
@@ -164,21 +167,6 @@ fn chain(identity: &Identity) -> Result<Vec<CertificateDer<'static>>, Error> {
     if chain.is_empty() { Err(input("client certificate is missing")) } else { Ok(chain) }
 }
 
-fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Error> {
-    let text = identity.key.expose_secret();
-    PrivateKeyDer::from_pem_slice(text).map_err(|error| {
-        let encrypted = text.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED);
-        let what = match encrypted {
-            true => "client key is encrypted with a password, it must be stored without one",
-            false => "client key isn't PEM",
-        };
-        input(what).with_source(error)
-    })
-}
-
 fn input(what: &str) -> Error {
     Error::new(ErrorKind::Input, what)
 }
-
-/// Stands in both forms of keys with a password. Source: docs/format/key.md, "PEM".
-const ENCRYPTED: &[u8] = b"ENCRYPTED";

@@ -62,6 +62,10 @@ impl View {
         Ok(Self { nodes, statements, namespaces, build, asked })
     }
 
+    pub(crate) fn node_names(&self) -> BTreeSet<String> {
+        self.nodes.iter().map(|node| node.name().to_owned()).collect()
+    }
+
     /// Returns the names of nodes that others know and that never answered.
     pub(crate) fn unreached(&self) -> BTreeSet<&str> {
         let peers = self.statements.iter().flat_map(|statement| &statement.peers);

@@ -14,6 +14,7 @@ use crate::{
     Error, blocking,
     checkpoint::{Advance, Checkpoint, Metadata, Start},
     config::{self, BackupConfig, EntryClass, Parallelism},
+    event::Phase,
     job::{JobContext, Outcome},
     key,
     manifest::{ClusterFacts, Publication, SetIndex, publish},
@@ -71,7 +72,9 @@ async fn copy(
     if let Some(manifest) = plan.start.complete.take() {
         manifest.count(&job.counters);
         notes.is_published = true;
-        notes.warnings.push("the backup is complete already: nothing was done".to_owned());
+        let warning = "the backup is complete already: nothing was done";
+        job.warn(warning);
+        notes.warnings.push(warning.to_owned());
         return Ok(());
     }
     let files = {
@@ -96,6 +99,7 @@ async fn copy(
                 replaced: plan.start.state.replaces.clone(),
                 run: plan.start.state.run.clone(),
             };
+            job.begin(Phase::Publishing);
             let (files, job) = (Arc::clone(&files), job.clone());
             blocking(move || publish(&publication, &files, &job)).await?
         }
@@ -142,6 +146,7 @@ async fn copy_all(
         }
         None => copy_metadata(cluster, config, files, warnings, job).await?,
     };
+    warnings.iter().for_each(|warning| job.warn(warning));
     let partitions = match reads_records {
         true => copy_records(cluster, config, plan, (files, open), job).await?,
         false => PartitionSet::EMPTY,
@@ -170,6 +175,7 @@ async fn copy_metadata(
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<Vec<SetIndex>, Error> {
+    job.begin(Phase::Metadata);
     let (udfs, indexes, mut set_indexes) = read_metadata(cluster, config, warnings, job).await?;
     if files.is_single() {
         let lost = set_indexes.drain(..);
@@ -275,6 +281,7 @@ async fn copy_records(
     (files, mut open): (&Arc<FileSet>, Vec<BackupFile>),
     job: &JobContext,
 ) -> Result<PartitionSet, Error> {
+    job.begin(Phase::Records);
     let state = &plan.start.state;
     let done = Arc::new(Mutex::new(state.done()));
     let mut tasks = Tasks::new(job.token.clone());

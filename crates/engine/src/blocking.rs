@@ -19,9 +19,9 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, EstimateReport, InspectReport,
-    Local, Progress, RemovalReport, RestoreConfig, RestoreReport, Sampling, ScanPermits, ValidateConfig,
-    ValidateReport,
+    BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, EstimateReport, Event,
+    InspectReport, Local, Progress, RemovalReport, RestoreConfig, RestoreReport, Sampling, ScanPermits,
+    ValidateConfig, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once, from any thread.
@@ -125,6 +125,12 @@ impl<R: Send + Sync + 'static> Job<R> {
         self.inner().progress()
     }
 
+    /// Returns what happens in the run, from its beginning; see [`crate::Job::events`].
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events { inner: self.inner().events(), runtime: Arc::clone(&self.runtime) }
+    }
+
     /// Asks the run to end. What is half done is finished or undone; [`Job::wait`] tells when it is over.
     pub fn cancel(&self) {
         self.inner().cancel();
@@ -178,6 +184,22 @@ impl<R: Send + Sync + 'static> Drop for Job<R> {
 impl<R: Send + Sync + 'static> fmt::Debug for Job<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+/// The events of one job. Each `next` blocks until there is one, and must not be called within an async runtime; the end
+/// is that of the job.
+#[derive(Debug)]
+pub struct Events {
+    inner: crate::Events,
+    runtime: Arc<Runtime>,
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.runtime.block_on(self.inner.next())
     }
 }
 

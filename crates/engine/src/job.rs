@@ -7,8 +7,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
 use crate::{
-    Error, ErrorKind, Progress, ScanPermits,
+    Error, ErrorKind, Events, Progress, ScanPermits,
     config::Limits,
+    event::{Event, EventLog, Kept, Phase},
     limit::{JobLimits, Paced, ScanPermit},
     progress::Counters,
 };
@@ -16,6 +17,7 @@ use crate::{
 /// A run that was started. Dropping it cancels the run; [`Job::detach`] lets it go on.
 pub struct Job<R> {
     counters: Arc<Counters>,
+    events: watch::Receiver<Kept>,
     token: CancellationToken,
     outcome: watch::Receiver<Option<Outcome<R>>>,
     /// Cancels the run when the job is dropped.
@@ -35,6 +37,7 @@ pub(crate) struct JobContext {
     pub(crate) counters: Arc<Counters>,
     pub(crate) token: CancellationToken,
     pub(crate) limits: Arc<JobLimits>,
+    pub(crate) events: EventLog,
 }
 
 impl JobContext {
@@ -46,6 +49,28 @@ impl JobContext {
     /// Returns the same job with a token of its own: cancelling that one leaves this one as it is.
     pub(crate) fn child(&self) -> Self {
         Self { token: self.token.child_token(), ..self.clone() }
+    }
+
+    /// Tells that a part of the work begins.
+    pub(crate) fn begin(&self, phase: Phase) {
+        self.events.tell(Event::Phase { phase });
+    }
+
+    /// Tells of a warning that the report will hold.
+    pub(crate) fn warn(&self, message: &str) {
+        self.events.tell(Event::Warning { message: message.to_owned() });
+    }
+
+    /// Counts attempts that failed and are made again, and tells of them.
+    pub(crate) fn retry(&self, reason: &'static str, count: u64) {
+        self.counters.retries.add(reason, count);
+        self.events.tell(Event::Retry { reason, count });
+    }
+
+    /// Counts a wait for the server's sake, and tells of it.
+    pub(crate) fn throttled(&self) {
+        self.counters.throttle_waits.add(1);
+        self.events.tell(Event::Throttled);
     }
 
     /// Waits until one more scan may run; it may as long as the permit is there.
@@ -95,8 +120,13 @@ impl<R: Send + Sync + 'static> Job<R> {
         let counters = Arc::new(Counters::new());
         let token = CancellationToken::new();
         let (sender, outcome) = watch::channel(None);
-        let run =
-            run(JobContext { counters: Arc::clone(&counters), token: token.clone(), limits: Arc::default() });
+        let (log, events) = EventLog::new();
+        let run = run(JobContext {
+            counters: Arc::clone(&counters),
+            token: token.clone(),
+            limits: Arc::default(),
+            events: log,
+        });
         let run = run.in_current_span();
         // The one task that nobody joins: it ends by itself, and its end is what `wait` waits for.
         Handle::current().spawn(async move {
@@ -106,13 +136,20 @@ impl<R: Send + Sync + 'static> Job<R> {
             sender.send_replace(Some(ended.unwrap_or_else(|error| Outcome::broken(&error.to_string()))));
         });
         let guard = Some(token.clone().drop_guard());
-        Self { counters, token, outcome, guard }
+        Self { counters, events, token, outcome, guard }
     }
 
     /// Returns what was done so far. Cheap; from any thread, at any time.
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.counters.progress()
+    }
+
+    /// Returns what happens in the run, from its beginning; the latest 1,024 events are kept. There may be several
+    /// readers, each of which gets all, and none of which holds the run up.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events::new(self.events.clone())
     }
 
     /// Asks the run to end. What is half done is finished or undone; [`Job::wait`] tells when it is over.

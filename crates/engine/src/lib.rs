@@ -37,6 +37,7 @@
 //! | records per second, bandwidth | [`Limits`] | `limits` |
 //! | files of limited size, and going on after a failure | [`BackupConfig::file_limit`], [`Checkpoint`], [`ExistingFiles::Continue`], [`StateRule`] | `resume` |
 //! | progress, cancelling, waiting | [`Job`], [`Progress`] | `progress` |
+//! | what happens in a job, as it happens | [`Job::events`], [`Event`] | `events` |
 //! | several jobs at once | [`Client::with_scan_permits`], [`ScanPermits`], [`Client::with_id`] | `jobs` |
 //! | programs without an async runtime | [`blocking`] | `blocking` |
 //! | TLS and logins | [`ClusterConfig::tls`], [`ClusterConfig::auth`], [`TlsConfig`], [`Auth`] | |
@@ -50,6 +51,7 @@ mod checkpoint;
 mod config;
 mod error;
 mod estimate;
+mod event;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod inspect;
@@ -73,6 +75,7 @@ mod validate;
 
 use std::{sync::Arc, time::SystemTime};
 
+use event::watch_nodes;
 use job::{JobContext, Outcome};
 use tracing::{Span as LogSpan, error_span};
 
@@ -96,6 +99,7 @@ pub use config::{
     StateConfig, StatePlace, StateRule, UnknownLevel, ValidateConfig, Verification, WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
+pub use event::{Event, Events, Phase};
 pub use job::Job;
 pub use limit::ScanPermits;
 pub use manifest::{Completeness, ManifestFacts};
@@ -196,7 +200,18 @@ impl Client {
     {
         // Whatever level is logged, the id is there.
         let span = self.id.as_deref().map_or_else(LogSpan::none, |id| error_span!("job", id));
-        span.in_scope(|| Job::start(run))
+        let cluster = self.cluster.clone();
+        let watched = |job: JobContext| {
+            let run = run(job.clone());
+            async move {
+                tokio::select! {
+                    biased;
+                    outcome = run => outcome,
+                    never = watch_nodes(&cluster, &job) => match never {},
+                }
+            }
+        };
+        span.in_scope(|| Job::start(watched))
     }
 }
 

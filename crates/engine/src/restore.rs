@@ -11,6 +11,7 @@ use asbackup_storage::Local;
 use crate::{
     Clock, Error, blocking,
     config::{Effect, MetadataOrder, RecordErrors, RestoreConfig, Verification},
+    event::Phase,
     job::{JobContext, Outcome},
     key,
     manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
@@ -78,8 +79,7 @@ impl Restore {
         self.job.or_cancelled(plan_restore(&self.cluster, &self.config, &self.source)).await??;
         let set = self.survey().await?;
         for name in &set.left_out {
-            let warning = format!("{name} isn't in the manifest, and was left out");
-            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+            self.warn(format!("{name} isn't in the manifest, and was left out"));
         }
         if self.config.verification == Verification::First {
             self.verify(&set).await?;
@@ -110,10 +110,10 @@ impl Restore {
         match self.config.metadata {
             MetadataOrder::First => {
                 self.copy_metadata(side_files, metadata, keeper).await?;
-                self.copy_files(records, keeper).await?;
+                self.copy_records(records, keeper).await?;
             }
             MetadataOrder::Last => {
-                self.copy_files(records, keeper).await?;
+                self.copy_records(records, keeper).await?;
                 self.copy_metadata(side_files, metadata, keeper).await?;
             }
         }
@@ -121,10 +121,15 @@ impl Restore {
         Ok(())
     }
 
+    fn warn(&self, warning: String) {
+        self.job.warn(&warning);
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+    }
+
     async fn verify(&self, set: &BackupSet) -> Result<(), Error> {
+        self.job.begin(Phase::Verifying);
         if set.completeness == Completeness::Unchecked {
-            let warning = "there is no manifest, so that nothing could be verified first";
-            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.to_owned());
+            self.warn("there is no manifest, so that nothing could be verified first".to_owned());
         }
         refuse(&verify(&self.source, &set.files, self.config.readers, &self.job).await?)
     }
@@ -166,6 +171,7 @@ impl Restore {
         if ledger.metadata_is_done() {
             return Ok(());
         }
+        self.job.begin(Phase::Metadata);
         self.copy_side_files(&side_files, ledger).await?;
         self.copy_files(files, keeper).await?;
         ledger.metadata_done();
@@ -182,6 +188,11 @@ impl Restore {
         }
         ledger.side_file_done(MetadataCounts::of(&self.job.counters).since(before));
         Ok(())
+    }
+
+    async fn copy_records(&self, files: Vec<SetFile>, keeper: &Keeper) -> Result<(), Error> {
+        self.job.begin(Phase::Records);
+        self.copy_files(files, keeper).await
     }
 
     async fn copy_files(&self, files: Vec<SetFile>, keeper: &Keeper) -> Result<(), Error> {
@@ -256,11 +267,15 @@ impl Restore {
         let records = self.records(&earlier, success);
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(keeper) = keeper {
-            warnings.extend(keeper.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+            let of_state = keeper.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            of_state.iter().for_each(|warning| self.job.warn(warning));
+            warnings.extend(of_state.iter().cloned());
         }
         let ignored: u64 = records.ignored.values().sum();
         if ignored > 0 {
-            warnings.push(format!("{ignored} records were refused by the server and left out, as asked"));
+            let warning = format!("{ignored} records were refused by the server and left out, as asked");
+            self.job.warn(&warning);
+            warnings.push(warning);
         }
         let mut metadata = MetadataCounts::of(counters);
         metadata += earlier.metadata;

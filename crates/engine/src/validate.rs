@@ -10,6 +10,7 @@ use asbackup_storage::Local;
 use crate::{
     Error, ErrorKind, blocking,
     config::ValidateConfig,
+    event::Phase,
     job::{JobContext, Outcome},
     key,
     manifest::{Completeness, SetRules, survey},
@@ -56,6 +57,7 @@ async fn check(
     findings: &Arc<Mutex<Vec<Finding>>>,
     job: &JobContext,
 ) -> Result<Completeness, Error> {
+    job.begin(Phase::Verifying);
     let set = {
         let rules = SetRules {
             manifest: config.manifest,

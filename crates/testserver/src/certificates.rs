@@ -55,8 +55,17 @@ impl Certificates {
     /// Makes a certificate for these host names and IP addresses.
     #[must_use]
     pub fn sign(&self, names: &[&str]) -> Signed {
-        let key = key();
-        let certificate = params(names).signed_by(&key, &self.authority).expect("the authority signs");
+        self.sign_key(names, &key())
+    }
+
+    /// Makes a certificate for these names and a key in PEM.
+    #[must_use]
+    pub fn sign_for(&self, names: &[&str], key: &str) -> Signed {
+        self.sign_key(names, &KeyPair::from_pem(key).expect("it is a key in PEM"))
+    }
+
+    fn sign_key(&self, names: &[&str], key: &KeyPair) -> Signed {
+        let certificate = params(names).signed_by(key, &self.authority).expect("the authority signs");
         Signed { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 

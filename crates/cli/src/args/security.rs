@@ -89,9 +89,13 @@ pub(crate) struct TlsFlags {
     #[arg(long, value_name = "FILE", requires = "tls_keyfile")]
     pub(crate) tls_certfile: Option<String>,
 
-    /// Key of that certificate in PEM, without a password: a file, or env-b64:VARIABLE, b64:TEXT
+    /// Key of that certificate in PEM: a file, or env-b64:VARIABLE, b64:TEXT
     #[arg(long, value_name = "FILE", requires = "tls_certfile")]
     pub(crate) tls_keyfile: Option<String>,
+
+    /// Password of that key, or env:VARIABLE, env-b64:VARIABLE, b64:TEXT, file:PATH
+    #[arg(long, value_name = "PASSWORD", requires = "tls_keyfile")]
+    pub(crate) tls_keyfile_password: Option<Password>,
 
     /// Versions of TLS, as in +TLSv1.2 -TLSv1.3 or all; 1.2 and 1.3 are known
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, default_value = "all")]

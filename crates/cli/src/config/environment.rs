@@ -26,6 +26,9 @@ pub(super) fn read(
     let mut environment = Environment::default();
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        if is_of_kubernetes(name, &value.to_string_lossy()) {
+            continue;
+        }
         let origin = Origin::Variable(name.to_owned());
         let Ok(value) = value.into_string() else {
             environment.findings.push(Finding { origin, message: "isn't UTF-8".to_owned() });
@@ -45,6 +48,35 @@ pub(super) fn read(
         }
     }
     environment
+}
+
+/// Returns whether a variable is one of those by which Kubernetes tells each container of a service `asbackup`. They have
+/// the forms of the old links between Docker containers, and no tool of ours asked for them.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    let Some(name) = name.strip_prefix(PREFIX) else { return false };
+    let is_word = |word: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        !word.is_empty() && word.bytes().all(is_letter)
+    };
+    match name {
+        "SERVICE_HOST" | "SERVICE_PORT" => return true,
+        "PORT" => return value.split_once("://").is_some_and(|(protocol, _)| is_protocol(protocol)),
+        _ => {}
+    }
+    if let Some(port_name) = name.strip_prefix("SERVICE_PORT_") {
+        return is_word(port_name);
+    }
+    let Some((port, rest)) = name.strip_prefix("PORT_").and_then(|rest| rest.split_once('_')) else {
+        return false;
+    };
+    let (protocol, part) =
+        rest.split_once('_').map_or((rest, None), |(protocol, part)| (protocol, Some(part)));
+    let is_part = matches!(part, None | Some("PROTO" | "PORT" | "ADDR"));
+    port.parse::<u16>().is_ok() && is_protocol(&protocol.to_lowercase()) && is_part
+}
+
+fn is_protocol(name: &str) -> bool {
+    matches!(name, "tcp" | "udp" | "sctp")
 }
 
 fn setting<'a>(
@@ -103,6 +135,38 @@ mod tests {
         check("ASBACKUP_INPUT_FILE", "of-asrestore", None);
         check("HOME", "/", None);
         assert_eq!(read_one("ASBACKUP_CONFIG", "c.yaml").file.as_deref(), Some("c.yaml"));
+    }
+
+    #[test]
+    fn service_of_kubernetes_with_this_name_is_no_setting() {
+        for (name, value) in [
+            ("ASBACKUP_SERVICE_HOST", "10.0.0.11"),
+            ("ASBACKUP_SERVICE_PORT", "8080"),
+            ("ASBACKUP_SERVICE_PORT_HTTP_API", "8080"),
+            ("ASBACKUP_PORT", "tcp://10.0.0.11:8080"),
+            ("ASBACKUP_PORT_8080_TCP", "tcp://10.0.0.11:8080"),
+            ("ASBACKUP_PORT_8080_TCP_PROTO", "tcp"),
+            ("ASBACKUP_PORT_8080_TCP_PORT", "8080"),
+            ("ASBACKUP_PORT_53_UDP_ADDR", "10.0.0.11"),
+        ] {
+            check(name, value, None);
+        }
+        check("ASBACKUP_PORT", "4000", Some(Given::Values(vec!["4000".to_owned()])));
+        // A URL of another protocol is no port, which clap says.
+        check("ASBACKUP_PORT", "http://x", Some(Given::Values(vec!["http://x".to_owned()])));
+        for name in [
+            "ASBACKUP_SERVICE",
+            "ASBACKUP_SERVICE_HOSTS",
+            "ASBACKUP_SERVICE_PORT_",
+            "ASBACKUP_SERVICE_PORT_http",
+            "ASBACKUP_PORTS",
+            "ASBACKUP_PORT_TCP",
+            "ASBACKUP_PORT_X_TCP",
+            "ASBACKUP_PORT_8080_IPX",
+            "ASBACKUP_PORT_8080_TCP_NAME",
+        ] {
+            assert_eq!(read_one(name, "1").findings.len(), 1, "{name}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod show;
 mod yaml;
 
 #[cfg(test)]
+mod effects;
+#[cfg(test)]
 mod every_flag;
 #[cfg(test)]
 mod reference;

@@ -84,10 +84,16 @@ async fn encryption(tls: &TlsFlags, values: &ValueSource) -> Result<Tls, Failure
     config.versions = versions(&values.text("--tls-protocols", &tls.tls_protocols).await?)?;
     if let (Some(certificate), Some(key)) = (&tls.tls_certfile, &tls.tls_keyfile) {
         let certificates = values.pem("--tls-certfile", certificate).await?.expose_secret().to_vec();
-        config.identity = Some(Identity { certificates, key: values.pem("--tls-keyfile", key).await? });
+        let password = match &tls.tls_keyfile_password {
+            Some(given) => Some(values.secret("--tls-keyfile-password", &given.0).await?),
+            None => None,
+        };
+        let key = values.pem("--tls-keyfile", key).await?;
+        config.identity = Some(Identity { certificates, key, password });
     }
     let failed = |error: ClusterError| {
-        let hint = "check --tls-cafile or --tls-capath, --tls-certfile and --tls-keyfile";
+        let hint =
+            "check --tls-cafile or --tls-capath, --tls-certfile, --tls-keyfile and --tls-keyfile-password";
         Failure::usage("TLS can't be set up", hint).because(&error)
     };
     Tls::new(&config).map_err(failed)

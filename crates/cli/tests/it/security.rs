@@ -3,8 +3,9 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{Read, Write},
     net::TcpListener,
+    os::unix::net::UnixListener,
     path::Path,
     process::Command,
     thread,
@@ -134,6 +135,45 @@ fn jobs_run_over_tls_with_each_login() {
 }
 
 #[test]
+fn client_key_with_a_password_is_used() {
+    const KEY: &str = include_str!("../../../../testdata/keys/a_rsa_pkcs8.pem");
+    const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/encrypted_");
+    let (certificates, dir) = (Certificates::new(), tempfile::tempdir().unwrap());
+    write_pem(dir.path(), &certificates);
+    fs::write(dir.path().join("client.pem"), certificates.sign_for(&["client.test"], KEY).certificate)
+        .unwrap();
+    fs::write(dir.path().join("password"), "pass-word\n").unwrap();
+    let versions = rustls::ALL_VERSIONS;
+    let config = certificates.server(&["db.test"], Clients::Certified, versions);
+    let server = fill(TestServer::builder().tls(config, "db.test"));
+    let tls = "--tls-enable --tls-name db.test --tls-cafile {}/ca.pem --tls-certfile {}/client.pem";
+    let tls = |key: &str| format!("{tls} --tls-keyfile {KEYS}{key}.pem");
+    let agent = format!("--sa-address 127.0.0.1:{}", agent(&[("password", "pass-word")]));
+    for (key, password) in [
+        ("pbkdf2_sha256_aes256", "pass-word"),
+        ("pbkdf2_sha1_aes128", "b64:cGFzcy13b3Jk"),
+        ("scrypt_aes256", "file:{}/password"),
+        ("pbkdf2_sha256_aes256", "env:KEYFILE_PASSWORD"),
+        ("pbkdf2_sha256_aes256", "env-b64:KEYFILE_PASSWORD_B64"),
+        ("pbkdf2_sha256_aes256", "secrets:vault:password"),
+    ] {
+        let mut command = asbackup();
+        command.env("KEYFILE_PASSWORD", "pass-word").env("KEYFILE_PASSWORD_B64", "cGFzcy13b3Jk");
+        let flags = format!("{} --tls-keyfile-password {password} {agent}", tls(key));
+        back_up(command, &server, &flags, dir.path()).expect(0);
+    }
+    for (flags, words) in [
+        (tls("scrypt_aes256"), "encrypted with a password, and none is given"),
+        (format!("{} --tls-keyfile-password hunter2", tls("scrypt_aes256")), "the password is wrong"),
+        (tls("traditional"), "openssl pkcs8 -topk8"),
+    ] {
+        let ran = back_up(asbackup(), &server, &flags, dir.path()).expect(2);
+        let ran = ran.says(&["TLS can't be set up", words, "--tls-keyfile-password"]);
+        assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
 fn server_that_is_not_trusted_is_5() {
     let (certificates, dir) = (Certificates::new(), tempfile::tempdir().unwrap());
     write_pem(dir.path(), &certificates);
@@ -157,23 +197,77 @@ fn agent(values: &'static [(&'static str, &'static str)]) -> u16 {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut head = [0; 8];
-            stream.read_exact(&mut head).unwrap();
-            let mut body = vec![0; u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize];
-            stream.read_exact(&mut body).unwrap();
-            let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            let found = values.iter().find(|(key, _)| request["SecretKey"] == **key);
-            let reply = match found {
-                Some((_, value)) => serde_json::json!({ "SecretValue": value }),
-                None => serde_json::json!({ "Error": "no such key" }),
-            };
-            let reply = reply.to_string();
-            let bytes = u32::try_from(reply.len()).unwrap().to_be_bytes();
-            stream.write_all(&[&head[..4], &bytes, reply.as_bytes()].concat()).unwrap();
+            answer(stream.unwrap(), values);
         }
     });
     port
+}
+
+/// Answers one request of a client.
+fn answer(mut stream: impl Read + Write, values: &[(&str, &str)]) {
+    let mut head = [0; 8];
+    stream.read_exact(&mut head).unwrap();
+    let mut body = vec![0; u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize];
+    stream.read_exact(&mut body).unwrap();
+    let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let found = values.iter().find(|(key, _)| request["SecretKey"] == **key);
+    let reply = match found {
+        Some((_, value)) => serde_json::json!({ "SecretValue": value }),
+        None => serde_json::json!({ "Error": "no such key" }),
+    };
+    let reply = reply.to_string();
+    let bytes = u32::try_from(reply.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&head[..4], &bytes, reply.as_bytes()].concat()).unwrap();
+    stream.flush().unwrap();
+}
+
+#[test]
+fn secret_agent_is_reached_over_tls() {
+    let (certificates, dir) = (Certificates::new(), tempfile::tempdir().unwrap());
+    write_pem(dir.path(), &certificates);
+    let config = certificates.server(&["agent.test"], Clients::Certified, rustls::ALL_VERSIONS);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            // Whoever doesn't trust the other ends the handshake.
+            while stream.conn.is_handshaking() && stream.conn.complete_io(&mut stream.sock).is_ok() {}
+            if !stream.conn.is_handshaking() {
+                answer(stream, &[("password", "pass")]);
+            }
+        }
+    });
+    let server = with_user();
+    let identity = "--sa-cert-file {}/client.pem --sa-key-file {}/client.key";
+    for (flags, code) in [
+        (format!("--sa-ca-file {{}}/ca.pem --sa-tls-name agent.test {identity}"), 0),
+        (format!("--sa-ca-file {{}}/other.pem --sa-tls-name agent.test {identity}"), 2),
+        (format!("--sa-ca-file {{}}/ca.pem {identity}"), 2),
+    ] {
+        let flags = format!("-U me -P secrets:db:password --sa-address {address} {flags}");
+        back_up(asbackup(), &server, &flags, dir.path()).expect(code);
+    }
+}
+
+#[test]
+fn secret_agent_is_reached_through_a_unix_socket() {
+    let (server, dir) = (with_user(), tempfile::tempdir().unwrap());
+    let listener = UnixListener::bind(dir.path().join("agent")).unwrap();
+    thread::spawn(move || answer(listener.accept().unwrap().0, &[("password", "pass")]));
+    let flags = "-U me -P secrets:db:password --sa-connection-type unix --sa-address {}/agent";
+    back_up(asbackup(), &server, flags, dir.path()).expect(0);
+}
+
+#[test]
+fn secret_agent_that_is_silent_is_2() {
+    let (server, dir) = (with_user(), tempfile::tempdir().unwrap());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let flags = format!("-U me -P secrets:db:password --sa-address {address} --sa-timeout 50");
+    let ran = back_up(asbackup(), &server, &flags, dir.path()).expect(2);
+    ran.says(&["--password can't be used: the secret can't be had", "50ms"]);
 }
 
 #[test]

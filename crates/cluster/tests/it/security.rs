@@ -189,8 +189,11 @@ async fn passwords_and_certificates_log_in_over_tls() {
         loaded(encrypted(&certificates, Clients::Certified).user("me", "pass").external_user("ext", "word"));
     let client = certificates.sign(&["client.test"]);
     let mut tls = trusting(&certificates);
-    tls.identity =
-        Some(Identity { certificates: client.certificate.into_bytes(), key: client.key.into_bytes().into() });
+    tls.identity = Some(Identity {
+        certificates: client.certificate.into_bytes(),
+        key: client.key.into_bytes().into(),
+        password: None,
+    });
     for auth in
         [internal("me", "pass"), Some(Auth::external("ext", secret("word")).unwrap()), Some(Auth::pki())]
     {
@@ -231,7 +234,7 @@ fn tls_that_cannot_be_set_up_says_what_is_wrong() {
     let with = |certificate: &str, key: &str| {
         let mut config = trusting(&certificates);
         let certificates = certificate.as_bytes().to_vec();
-        config.identity = Some(Identity { certificates, key: secret(key) });
+        config.identity = Some(Identity { certificates, key: secret(key), password: None });
         config
     };
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
@@ -248,10 +251,7 @@ fn tls_that_cannot_be_set_up_says_what_is_wrong() {
         ),
         (with("", &one.key), "client certificate is missing"),
         (with(&one.certificate, ""), "client key isn't PEM"),
-        (
-            with(&one.certificate, encrypted),
-            "client key is encrypted with a password, it must be stored without one",
-        ),
+        (with(&one.certificate, encrypted), "client key is encrypted with a password, and none is given"),
         (with(&one.certificate, &other.key), "client certificate and key can't be used"),
     ] {
         let error = Tls::new(&config).unwrap_err();

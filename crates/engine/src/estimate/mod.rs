@@ -28,6 +28,7 @@ use crate::{
     backup::read_metadata,
     blocking,
     config::{BackupConfig, EntryClass, Sampling},
+    event::Phase,
     job::{JobContext, Outcome},
     pipeline::Tasks,
     plan::plan_estimate,
@@ -84,10 +85,12 @@ async fn records(
 ) -> Result<Records, Error> {
     let spec = job.limits.share_of(selection::spec(cluster, config), 1);
     let all = streams.concat();
+    job.begin(Phase::Counting);
     let count = count(cluster, config, &spec, streams, job).await?;
     let random = sampling.seed.map_or_else(Rng::new, Rng::with_seed);
     let choice = Choice::new(&all, count, u64::from(sampling.samples.get()), random);
     job.counters.records_total.add(count.min(u64::from(sampling.samples.get())));
+    job.begin(Phase::Sampling);
     let Sampled { parts, shrinkage } = sample::read(cluster, config, &spec, &choice, job).await?;
     let read = parts.iter().map(|part| part.records).sum();
     // The server's own count has records in it that no scan sends, such as expired ones.

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{config::WriteRetry, progress::Counter};
+use crate::config::WriteRetry;
 
 /// The longest pause after an overload.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -58,8 +58,8 @@ impl BackOff {
         Self { permits: Arc::new(Semaphore::new(most)), window: Mutex::new(Window::new(most, retry)) }
     }
 
-    /// Waits until one more attempt may begin. Each pause that somebody waits for counts once in `waits`.
-    pub(super) async fn turn(&self, waits: &Counter) -> Turn<'_> {
+    /// Waits until one more attempt may begin. Each pause that somebody waits for is told once.
+    pub(super) async fn turn(&self, on_wait: impl Fn()) -> Turn<'_> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         // The permit counts as this attempt's from here on, also if the future is dropped in the pause.
         let mut turn = Turn { back_off: self, permit, lowered: 0 };
@@ -70,7 +70,7 @@ impl BackOff {
             match paused_until {
                 Some(until) if until > Instant::now() => {
                     if waited_for.replace(until) != Some(until) {
-                        waits.add(1);
+                        on_wait();
                     }
                     sleep_until(until).await;
                 }
@@ -160,6 +160,7 @@ mod tests {
     use tokio::{task::JoinSet, time::sleep};
 
     use super::*;
+    use crate::progress::Counter;
 
     const RETRY: WriteRetry =
         WriteRetry { max_retries: 10, first_pause: Duration::from_secs(1), multiplier: 2.0 };
@@ -169,9 +170,9 @@ mod tests {
 
     /// Begins as many attempts as are allowed at once.
     async fn turns<'a>(back_off: &'a BackOff, waits: &Counter) -> Vec<Turn<'a>> {
-        let mut turns = vec![back_off.turn(waits).await];
+        let mut turns = vec![back_off.turn(|| waits.add(1)).await];
         while back_off.permits.available_permits() > 0 {
-            turns.push(back_off.turn(waits).await);
+            turns.push(back_off.turn(|| waits.add(1)).await);
         }
         turns
     }
@@ -193,7 +194,7 @@ mod tests {
         let (back_off, waits, start) = (BackOff::new(4, RETRY), Counter::default(), Instant::now());
         let mut began_s = Vec::new();
         for results in [&OVERLOAD[..], &OVERLOAD, &OVERLOAD, &WELL, &OVERLOAD, &WELL] {
-            let turn = back_off.turn(&waits).await;
+            let turn = back_off.turn(|| waits.add(1)).await;
             began_s.push(start.elapsed().as_secs());
             turn.end(results);
         }
@@ -219,8 +220,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn attempt_that_is_dropped_gives_its_turn_back() {
         let (back_off, waits) = (BackOff::new(2, RETRY), Counter::default());
-        drop(back_off.turn(&waits).await);
-        let turn = back_off.turn(&waits).await;
+        drop(back_off.turn(|| waits.add(1)).await);
+        let turn = back_off.turn(|| waits.add(1)).await;
         // Neither good nor bad: the connection broke.
         turn.end(&[RowResult::Unanswered { in_doubt: true }]);
         assert_eq!((back_off.permits.available_permits(), back_off.lock().allowed), (2, 2));
@@ -238,7 +239,7 @@ mod tests {
                 let (back_off, waits, attempts) = &*shared;
                 let mut is_well = false;
                 while !is_well {
-                    let turn = back_off.turn(waits).await;
+                    let turn = back_off.turn(|| waits.add(1)).await;
                     attempts.add(1);
                     sleep(Duration::from_millis(5)).await;
                     is_well = start.elapsed() > Duration::from_secs(60);

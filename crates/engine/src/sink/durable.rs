@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
+    event::Event,
     job::JobContext,
     manifest::{Hashing, ListedFile, StoredHash},
 };
@@ -51,6 +52,7 @@ impl CutFile {
     /// place would have the same key stream. Both together could be read without the key.
     pub(super) fn go_on(self, frames: Option<Arc<FramePool>>, job: &JobContext) -> BackupFile {
         let Self { name, upload, hash, counts } = self;
+        job.events.tell(Event::FileOpened { name: name.clone() });
         job.counters.bytes_stored.add(upload.bytes());
         let stored = Stored { upload, cipher: None, hash };
         BackupFile { name, frames: frames.map(Frames::new), stored, counts }

@@ -14,6 +14,7 @@ use super::frames::{FramePool, Frames, WaitFor};
 use crate::{
     Error, ErrorKind,
     config::{ByteSize, Envelope},
+    event::Event,
     job::JobContext,
     manifest::{Hashing, ListedFile, StoredHash},
 };
@@ -80,6 +81,7 @@ impl BackupFile {
         wrapping: &Wrapping,
         job: &JobContext,
     ) -> Result<Self, Error> {
+        job.events.tell(Event::FileOpened { name: name.clone() });
         let mut file = Self {
             frames: wrapping.frames.clone().map(Frames::new),
             stored: Stored::begin(target.upload(&name)?, wrapping, job)?,
@@ -166,6 +168,7 @@ pub(super) fn name_file(
     upload.complete()?;
     tracing::info!(file = name, bytes, records, "file complete");
     counts.count(job);
+    job.events.tell(Event::FileComplete { name: name.clone(), bytes, records });
     let listed = ListedFile { name, bytes, hash: hash.hex(), records, indexes, udfs, partitions };
     Ok((listed, counts))
 }

@@ -187,6 +187,7 @@ impl MetadataWriter {
             Effect::Count => format!("this would be said: {warning}"),
         };
         tracing::warn!("{warning}");
+        self.job.warn(&warning);
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
 }

@@ -68,7 +68,7 @@ impl Write {
                 return Err(self.give_up(left));
             }
             retries += 1;
-            self.writer.job.counters.retries.add(left.reason, left.rows.len() as u64);
+            self.writer.job.retry(left.reason, left.rows.len() as u64);
             // Up to a tenth less or more, so that batches that failed together don't come back together.
             let sleep = tokio::time::sleep(pause.mul_f64(0.9 + 0.2 * fastrand::f64()));
             self.writer.job.or_cancelled(sleep).await?;
@@ -118,7 +118,7 @@ impl Write {
     async fn turn(&self, rows: usize) -> Result<Turn<'_>, Error> {
         let job = &self.writer.job;
         job.pace_records(rows as u64).await?;
-        job.or_cancelled(self.writer.back_off.turn(&job.counters.throttle_waits)).await
+        job.or_cancelled(self.writer.back_off.turn(|| job.throttled())).await
     }
 
     /// Counts the final answers of a batch. Returns the first row that ends the job, if one does.

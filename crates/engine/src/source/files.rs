@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
+    event::Event,
     job::JobContext,
     manifest::{OTHER_HASH, SetFile},
     pipeline::CHUNK_BYTES,
@@ -96,14 +97,20 @@ impl<'a> FileReader<'a> {
         let mut workspace = mem::take(&mut self.workspace);
         let stored = Input::open(self.storage, &file.stored.name, &self.job.token)?;
         let stored = self.job.paced(stored);
+        self.job.events.tell(Event::FileOpened { name: file.stored.name.clone() });
         let mut input = OpenFile::open(stored, &file.stored.name, &file.opening, &mut workspace)?;
         self.read_all(&file.stored, &mut input, |entry, end| {
             check_namespace(&entry, file)?;
             on_entry(entry, end)
         })?;
-        let hash = input.hash();
+        let (hash, bytes) = (input.hash(), input.stored_bytes());
         self.workspace = workspace;
-        Ok(self.compare(file, &hash))
+        let finding = self.compare(file, &hash);
+        if finding.is_none() {
+            let (name, records) = (file.stored.name.clone(), self.counts.records);
+            self.job.events.tell(Event::FileComplete { name, bytes, records });
+        }
+        Ok(finding)
     }
 
     fn read_all(
@@ -317,6 +324,7 @@ mod tests {
     use super::super::open::{Encrypted, Opening};
     use super::*;
     use crate::{
+        event::EventLog,
         manifest::{Hashing, ListedFile},
         progress::Counters,
     };
@@ -354,6 +362,7 @@ mod tests {
             counters: Counters::new().into(),
             token: CancellationToken::new(),
             limits: std::sync::Arc::default(),
+            events: EventLog::new().0,
         };
         FileReader::new(&Local::directory(directory.path()), &job).read(&file, |_, _| Ok(())).unwrap()
     }

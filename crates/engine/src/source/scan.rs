@@ -24,11 +24,9 @@ pub(crate) async fn run(
     job: JobContext,
 ) -> Result<(), Error> {
     let _running = job.scan_permit().await?;
-    let read = read(&mut query, spelling, &blocks, &spare, &job).await;
-    job.counters.throttle_waits.add(query.throttled());
-    if query.retries() > 0 {
-        job.counters.retries.add("scan", query.retries());
-    }
+    let mut failures = Failures::default();
+    let read = read(&mut query, (spelling, &mut failures), &blocks, &spare, &job).await;
+    failures.count(&query, &job);
     *all_done.lock().unwrap_or_else(PoisonError::into_inner) |= done(&query);
     read
 }
@@ -38,9 +36,28 @@ fn done(query: &Query) -> PartitionSet {
     PartitionId::all().filter(|&partition| query.is_done(partition)).collect()
 }
 
+/// The failures of a query that were counted.
+#[derive(Debug, Default)]
+struct Failures {
+    retries: u64,
+    throttled: u64,
+}
+
+impl Failures {
+    /// Counts those that came since the last call.
+    fn count(&mut self, query: &Query, job: &JobContext) {
+        (self.throttled..query.throttled()).for_each(|_| job.throttled());
+        let more = query.retries() - self.retries;
+        if more > 0 {
+            job.retry("scan", more);
+        }
+        (self.retries, self.throttled) = (query.retries(), query.throttled());
+    }
+}
+
 async fn read(
     query: &mut Query,
-    spelling: Spelling,
+    (spelling, failures): (Spelling, &mut Failures),
     blocks: &async_channel::Sender<Block>,
     spare: &Spare<Block>,
     job: &JobContext,
@@ -50,6 +67,7 @@ async fn read(
         let mut records = Records { block: &mut block, touched: &mut touched, spelling, read: 0, skipped: 0 };
         let progress = job.or_cancelled(query.next(|record| records.take(record))).await;
         let read = records.read;
+        failures.count(query, job);
         job.counters.read.add(read);
         let skipped = records.skipped;
         if skipped > 0 {

@@ -107,7 +107,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{manifest::ListedFile, progress::Counters, source::open::Opening};
+    use crate::{event::EventLog, manifest::ListedFile, progress::Counters, source::open::Opening};
 
     const TEXT: &str = "what was written";
 
@@ -122,7 +122,8 @@ mod tests {
             ListedFile { name: name.clone(), bytes, hash, records: 0, indexes: 0, udfs: 0, partitions };
         let stored = StoredFile { name, bytes };
         let file = SetFile { stored, listed: Some(listed), namespace: None, opening: Opening::default() };
-        let job = JobContext { counters: Counters::new().into(), token, limits: Arc::default() };
+        let events = EventLog::new().0;
+        let job = JobContext { counters: Counters::new().into(), token, limits: Arc::default(), events };
         let error = Error::of(kind, "no").build();
         blame(error, &Local::directory(directory.path()), &[file], Parallelism::ONE, &job).await
     }

@@ -26,6 +26,7 @@ mod programs {
     pub(super) mod compression;
     pub(super) mod encryption;
     pub(super) mod estimate;
+    pub(super) mod events;
     pub(super) mod incremental;
     pub(super) mod jobs;
     pub(super) mod limits;
@@ -62,6 +63,14 @@ async fn backup_restore_and_validate() {
     assert_eq!((report.records.read, report.findings.len()), (RECORDS, 0));
     programs::restore::run(&address(&server), directory.path()).await.unwrap();
     assert_same(&server, &server, "copy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_name_the_files() {
+    let (server, directory) = (loaded_server(RECORDS), tempdir().unwrap());
+    let mut told = programs::events::run(&address(&server), directory.path()).await.unwrap();
+    told.sort();
+    assert_eq!(told, data_files(directory.path()).into_keys().collect::<Vec<_>>());
 }
 
 async fn check_encryption(key: KeySource) {

@@ -16,6 +16,7 @@ mod differences;
 mod envelope;
 mod error_texts;
 mod estimate;
+mod events;
 mod examples;
 mod expiring;
 mod faults;

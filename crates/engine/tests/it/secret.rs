@@ -164,8 +164,11 @@ async fn ask_encrypted(config: TlsConfig, ours: &Certificates, tls_name: &str) -
 async fn tls_trusts_the_given_authority_and_name_alone() {
     let (ours, theirs) = (Certificates::new(), Certificates::new());
     let client = ours.sign(&["client.test"]);
-    let identity =
-        Identity { certificates: client.certificate.into_bytes(), key: client.key.into_bytes().into() };
+    let identity = Identity {
+        certificates: client.certificate.into_bytes(),
+        key: client.key.into_bytes().into(),
+        password: None,
+    };
     let config = |authority: &Certificates| {
         let mut config = TlsConfig::new([authority.authority().into_bytes()]);
         config.identity = Some(identity.clone());
