@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::oneshot,
     task::{JoinError, JoinSet},
 };
@@ -97,12 +98,13 @@ impl Tasks {
 
     /// Starts a task that blocks: on a disk, or on a queue. It logs where whoever starts it does, and has a thread of its
     /// own: tasks that wait for each other would wait forever if they shared the blocking threads of a runtime that has
-    /// fewer than they are.
+    /// fewer than they are. The runtime is there for what it waits for.
     pub(crate) fn spawn_blocking(&mut self, task: impl FnOnce() -> Result<(), Error> + Send + 'static) {
         let token = self.token.clone();
-        let span = Span::current();
+        let (span, runtime) = (Span::current(), Handle::current());
         let (sender, ended) = oneshot::channel();
         let work = move || {
+            let _inside = runtime.enter();
             let ended = catch_unwind(AssertUnwindSafe(|| cancel_on_error(&token, span.in_scope(task))));
             // A runtime that has ended waits for nobody.
             let _ = sender.send(ended);

@@ -55,6 +55,7 @@ pub(crate) struct Stream {
     spare: mpsc::Sender<Vec<u8>>,
     piece: Vec<u8>,
     start: usize,
+    is_at_end: bool,
     token: CancellationToken,
     runtime: Handle,
 }
@@ -84,7 +85,7 @@ impl Stream {
             Some(Err(_)) => return Err(Error::of(ErrorKind::Internal, "a thread to read has ended").build()),
             None => return Err(Error::cancelled()),
         }
-        Ok(Self { pieces, spare, piece: Vec::new(), start: 0, token, runtime })
+        Ok(Self { pieces, spare, piece: Vec::new(), start: 0, is_at_end: false, token, runtime })
     }
 
     /// Waits for the next piece; an empty one is the end.
@@ -93,15 +94,17 @@ impl Stream {
         let _ = self.spare.send(std::mem::take(&mut self.piece));
         let next = self.token.run_until_cancelled(self.pieces.recv());
         let next = self.runtime.block_on(next).ok_or_else(|| io::Error::other(Cancelled))?;
-        // The thread has told the end before it ended.
-        (self.piece, self.start) = (next.unwrap_or_else(|_| Ok(Vec::new()))?, 0);
+        // The thread tells the end before it ends: to end without that is no end of the stream.
+        (self.piece, self.start) =
+            (next.map_err(|_| io::Error::other("the thread that reads has ended"))??, 0);
+        self.is_at_end = self.piece.is_empty();
         Ok(())
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.start == self.piece.len() {
+        if self.start == self.piece.len() && !self.is_at_end {
             self.next()?;
         }
         let len = into.len().min(self.piece.len() - self.start);
