@@ -87,7 +87,7 @@ impl<'a> Killed<'a> {
 
     fn command(&self, directory: &Path, random: &mut Rng) -> Command {
         let source = self.stage.source(self.scenario);
-        let mut command = self.stage.backup(source, directory);
+        let mut command = self.stage.backup(source, self.scenario.envelope, directory);
         command.args(self.scenario.selection.flags()).args(&self.scenario.flags).args(backup_attempt(random));
         command
     }
@@ -112,7 +112,7 @@ impl<'a> Killed<'a> {
 
     /// What passes for whole is whole: the earlier backup or the new one. The earlier one is there until the new one is.
     fn check_between(&self) -> Result<()> {
-        let found = check::records_of_whole(self.stage, &self.directory)?;
+        let found = check::records_of_whole(self.stage, self.scenario.envelope, &self.directory)?;
         let new = stage::records(&self.expected);
         let earlier = self.earlier.as_ref().map(|(_, records)| *records);
         ensure!(
@@ -125,9 +125,11 @@ impl<'a> Killed<'a> {
     fn check_end(&self, report: &Value) -> Result<()> {
         let records = stage::records(&self.expected);
         check::check_report(report, records)?;
-        check::check_whole(self.stage, &self.directory, records)?;
+        let envelope = self.scenario.envelope;
+        check::check_whole(self.stage, envelope, &self.directory, records)?;
         let restored = stage::empty(self.scenario.nodes)?;
-        process::json_line(&mut self.stage.restore(&restored, &self.directory)).context("restore")?;
+        let mut restore = self.stage.restore(&restored, envelope, &self.directory);
+        process::json_line(&mut restore).context("restore")?;
         check_equal(&self.expected, &restored)
     }
 }

@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{stage::Stage, tool};
+use super::{scenario::Envelope, stage::Stage, tool};
 
 /// The state of a backup, and that of a restore.
 pub(crate) const STATES: [&str; 2] = ["asbackup.state.json", "asbackup.restore.state.json"];
 
 /// Returns how many records the backup in a directory has; none if it isn't whole.
-pub(crate) fn records_of_whole(stage: &Stage, directory: &Path) -> Result<Option<u64>> {
-    let output = tool::output(&mut stage.validate(directory))?;
+pub(crate) fn records_of_whole(stage: &Stage, envelope: Envelope, directory: &Path) -> Result<Option<u64>> {
+    let output = tool::output(&mut stage.validate(envelope, directory))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         ensure!(output.status.code().is_some_and(|code| code != CODE_OF_BUGS), "validation: {printed}");
@@ -25,8 +25,8 @@ pub(crate) fn records_of_whole(stage: &Stage, directory: &Path) -> Result<Option
 }
 
 /// Checks that a directory holds a backup of so many records and nothing beside it.
-pub(crate) fn check_whole(stage: &Stage, directory: &Path, records: u64) -> Result<()> {
-    let found = records_of_whole(stage, directory)?;
+pub(crate) fn check_whole(stage: &Stage, envelope: Envelope, directory: &Path, records: u64) -> Result<()> {
+    let found = records_of_whole(stage, envelope, directory)?;
     ensure!(found == Some(records), "validation finds {found:?} of {records} records");
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name().to_string_lossy().into_owned();

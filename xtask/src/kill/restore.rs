@@ -26,14 +26,14 @@ pub(crate) fn run(stage: &Stage, scenario: &Scenario, tally: &mut Tally) -> Resu
 fn play(stage: &Stage, scenario: &Scenario, directory: &Path, tally: &mut Tally) -> Result<()> {
     let random = &mut scenario.random();
     let source = stage.source(scenario);
-    let mut backup = stage.backup(source, directory);
+    let mut backup = stage.backup(source, scenario.envelope, directory);
     process::json_line(backup.args(backup_attempt(random))).context("backup")?;
     let killed = Killed { stage, scenario, directory, target: stage::empty(scenario.nodes)? };
     let report = killed.play(tally, random)?;
 
     let everything = stage::records(source);
     check::check_report(&report, everything)?;
-    check::check_whole(stage, directory, everything)?;
+    check::check_whole(stage, scenario.envelope, directory, everything)?;
     if scenario.selection == Selection::All {
         return check_equal(source, &killed.target);
     }
@@ -72,7 +72,7 @@ impl Killed<'_> {
     }
 
     fn command(&self, target: &TestServer, random: &mut Rng) -> Command {
-        let mut command = self.stage.restore(target, self.directory);
+        let mut command = self.stage.restore(target, self.scenario.envelope, self.directory);
         command
             .args(self.scenario.selection.flags())
             .args(&self.scenario.flags)

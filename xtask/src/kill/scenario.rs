@@ -13,6 +13,7 @@ pub(crate) struct Scenario {
     pub(crate) half: Half,
     pub(crate) nodes: usize,
     pub(crate) selection: Selection,
+    pub(crate) envelope: Envelope,
     /// Flags that stay the same in each attempt, since they say what is written.
     pub(crate) flags: Vec<String>,
     /// Whether the backup takes the place of another one.
@@ -38,6 +39,14 @@ pub(crate) enum Selection {
     Partitions(u16, u16),
 }
 
+/// What the files of a backup are wrapped in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Envelope {
+    /// Flags of the backup alone: a restore detects compression.
+    pub(crate) compression: &'static str,
+    pub(crate) cipher: Option<&'static str>,
+}
+
 /// What a backup finds in its directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -58,6 +67,7 @@ impl Scenario {
             half,
             nodes: choose(random, &[1, 3]),
             selection: Selection::draw(half, random),
+            envelope: Envelope::draw(random),
             flags: match half {
                 Half::Backup => backup_flags(random),
                 Half::Restore => restore_flags(random),
@@ -70,6 +80,23 @@ impl Scenario {
     /// Returns the source of what differs between attempts.
     pub(crate) fn random(&self) -> Rng {
         Rng::with_seed(!self.seed)
+    }
+}
+
+impl Envelope {
+    fn draw(random: &mut Rng) -> Self {
+        Self {
+            compression: choose(
+                random,
+                &["", "", "--compress ZSTD", "--compress ZSTD --compression-level 1"],
+            ),
+            cipher: choose(random, &[None, Some("AES128"), Some("AES256")]),
+        }
+    }
+
+    /// Returns the flags of a backup in it.
+    pub(crate) fn compression_flags(self) -> Vec<String> {
+        words(self.compression)
     }
 }
 
@@ -106,10 +133,7 @@ impl Selection {
 
 /// Flags of a backup that its state holds the next attempt to.
 fn backup_flags(random: &mut Rng) -> Vec<String> {
-    words(choose(
-        random,
-        &["", "--compact", "--compress ZSTD", "--compact --compress ZSTD --compression-level 1"],
-    ))
+    words(choose(random, &["", "--compact"]))
 }
 
 fn restore_flags(random: &mut Rng) -> Vec<String> {
@@ -153,8 +177,12 @@ fn choose<T: Copy>(random: &mut Rng, all: &[T]) -> T {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, half, nodes, selection, flags, target, kills: _ } = self;
+        let Self { seed, half, nodes, selection, envelope, flags, target, kills: _ } = self;
         write!(f, "seed {seed}: {half:?}, {nodes} nodes, {selection:?}")?;
+        if let Some(cipher) = envelope.cipher {
+            write!(f, ", {cipher}")?;
+        }
+        envelope.compression_flags().iter().try_for_each(|flag| write!(f, " {flag}"))?;
         if *half == Half::Backup && *target != Target::Empty {
             write!(f, ", over a backup of {target:?} options")?;
         }

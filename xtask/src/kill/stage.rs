@@ -9,7 +9,7 @@ use asbackup_demo::sample;
 use asbackup_model::VoidTime;
 use asbackup_testserver::TestServer;
 
-use super::scenario::{Scenario, Selection, Target};
+use super::scenario::{Envelope, Scenario, Selection, Target};
 use crate::interop::now;
 use crate::workspace::Workspace;
 
@@ -18,6 +18,8 @@ use crate::workspace::Workspace;
 pub(crate) struct Stage {
     asbackup: PathBuf,
     asrestore: PathBuf,
+    /// Of the backups that are encrypted.
+    key: PathBuf,
     /// The same data on one node, and on three.
     sources: [TestServer; 2],
     /// Less data, for backups that are replaced.
@@ -32,6 +34,7 @@ impl Stage {
         Ok(Self {
             asbackup: workspace.program("asbackup"),
             asrestore: workspace.program("asrestore"),
+            key: workspace.path("testdata/keys/a_rsa_pkcs1.pem"),
             sources: [loaded(1, RECORDS, now)?, loaded(3, RECORDS, now)?],
             earlier: loaded(1, EARLIER_RECORDS, now)?,
         })
@@ -55,28 +58,38 @@ impl Stage {
         Ok(selected)
     }
 
-    /// Returns a backup of a server into a directory.
-    pub(crate) fn backup(&self, server: &TestServer, directory: &Path) -> Command {
-        job(&self.asbackup, server, directory)
+    /// Returns a backup of a server into a directory, in an envelope.
+    pub(crate) fn backup(&self, server: &TestServer, envelope: Envelope, directory: &Path) -> Command {
+        let mut command = job(&self.asbackup, server, directory);
+        command.args(envelope.compression_flags());
+        self.with_key(command, envelope)
     }
 
     /// Returns a restore of a directory into a server.
-    pub(crate) fn restore(&self, server: &TestServer, directory: &Path) -> Command {
-        job(&self.asrestore, server, directory)
+    pub(crate) fn restore(&self, server: &TestServer, envelope: Envelope, directory: &Path) -> Command {
+        self.with_key(job(&self.asrestore, server, directory), envelope)
     }
 
     /// Returns a validation of a directory, for which a backup without a manifest is none.
-    pub(crate) fn validate(&self, directory: &Path) -> Command {
+    pub(crate) fn validate(&self, envelope: Envelope, directory: &Path) -> Command {
         let mut command = Command::new(&self.asrestore);
         command
             .args(["--validate", "--require-manifest", "--report", "json", "--quiet", "-d"])
             .arg(directory);
+        self.with_key(command, envelope)
+    }
+
+    fn with_key(&self, mut command: Command, envelope: Envelope) -> Command {
+        if let Some(cipher) = envelope.cipher {
+            command.args(["--encrypt", cipher, "--encryption-key-file"]).arg(&self.key);
+        }
         command
     }
 
     /// Returns the backup that a run takes the place of.
     pub(crate) fn earlier(&self, scenario: &Scenario, directory: &Path) -> Option<Command> {
-        let mut command = self.backup(&self.earlier, directory);
+        // One key for both: a validation between two attempts has to read whichever is there.
+        let mut command = self.backup(&self.earlier, scenario.envelope, directory);
         match scenario.target {
             Target::Empty => return None,
             Target::Same => command.args(scenario.selection.flags()).args(&scenario.flags),
