@@ -71,7 +71,7 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.left_out = left_out(&args.left_out);
     selection::select(&mut config, args)?;
     config.readers = parallelism(usize::from(args.parallel))?;
-    config.writers = config.readers;
+    config.writers = parallelism(usize::from(args.parallel_write.unwrap_or(args.parallel)))?;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
     config.envelope.compression = envelope::compression(&args.compression)?;
@@ -277,6 +277,10 @@ mod tests {
         check_backup(" --parallel 8", |config| {
             config.readers = Parallelism::new(8).unwrap();
             config.writers = Parallelism::new(8).unwrap();
+        });
+        check_backup(" --parallel 8 --parallel-write 2", |config| {
+            config.readers = Parallelism::new(8).unwrap();
+            config.writers = Parallelism::new(2).unwrap();
         });
         check_backup(" --file-limit 3", |config| config.file_limit = Some(ByteSize(3 << 20)));
         check_backup(" --file-limit 0", |config| config.file_limit = None);

@@ -40,6 +40,10 @@ pub(crate) struct Backup {
     #[arg(short = 'w', long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024), default_value_t = 1)]
     pub(crate) parallel: u16,
 
+    /// Files at once, 1 to 1024, if not as many as scans; more than scans are of no use
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024), conflicts_with = "output_file")]
+    pub(crate) parallel_write: Option<u16>,
+
     /// Size from which on a file is closed and the next one begun, in MiB; 0: never
     #[arg(short = 'F', long, value_name = "MIB", default_value_t = 250)]
     pub(crate) file_limit: u64,

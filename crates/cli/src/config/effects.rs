@@ -55,6 +55,7 @@ const BACKUP: &[(&str, &[&str])] = &[
             "compress",
             "compression-level",
             "parallel",
+            "parallel-write",
             "file-limit",
             "compact",
             "no-records",

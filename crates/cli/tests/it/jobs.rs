@@ -75,6 +75,20 @@ fn estimate_is_what_the_backup_takes() {
 }
 
 #[test]
+fn fewer_files_than_scans_are_written_if_asked_for() {
+    for (flags, writers) in [("-w 4", 4), ("-w 4 --parallel-write 2", 2)] {
+        let (server, dir) = (server(), tempfile::tempdir().unwrap());
+        back_up(&server, flags, dir.path()).expect(0);
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        let of_records = names.iter().filter(|name| name.contains("_test_") && !name.starts_with("metadata"));
+        assert_eq!(of_records.count(), writers, "{flags}: {names:?}");
+        restore(&server, "", dir.path()).expect(0);
+        assert_eq!(server.store().record_count("copy"), RECORDS);
+    }
+}
+
+#[test]
 fn what_was_backed_up_is_restored() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     let backup = back_up(&server, "-w 2 --report json", dir.path()).expect(0).report();
