@@ -25,7 +25,7 @@ fn named() -> BTreeSet<String> {
 }
 
 /// Returns names of functions that exist, or this wouldn't compile.
-fn functions() -> [String; 10] {
+fn functions() -> [String; 11] {
     macro_rules! functions {
         ($($name:literal = $function:expr,)*) => { [$({ let _ = $function; $name.to_owned() }),*] };
     }
@@ -38,6 +38,7 @@ fn functions() -> [String; 10] {
         "Client::estimate" = Client::estimate,
         "Job::wait" = Job::<BackupReport>::wait,
         "Job::progress" = Job::<BackupReport>::progress,
+        "Job::events" = Job::<BackupReport>::events,
         "Job::report" = Job::<BackupReport>::report,
         "validate" = validate,
     }
