@@ -1,6 +1,6 @@
 //! Which records are sampled, and what they take.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use asbackup_cluster::{Cluster, QueryProgress, QuerySpec};
 use asbackup_model::{Block, PartitionId, RecordView};
@@ -95,6 +95,7 @@ impl Sample<'_> {
             let next = query.next(|record| {
                 read += 1;
                 self.take(record);
+                ControlFlow::Continue(())
             });
             let progress = job.or_cancelled(next).await?.map_err(crate::scan_error)?;
             job.counters.read.add(read);
