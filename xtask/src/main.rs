@@ -14,6 +14,7 @@ mod kill;
 mod layers;
 mod limits;
 mod measure;
+mod memory;
 mod process;
 mod python;
 mod tools;
@@ -49,6 +50,8 @@ enum Command {
     Damage(damage::Args),
     /// Measures our tools beside backup-go on the same server and data.
     Bench(bench::Args),
+    /// Measures the peak memory of our tools beside what their plans say, and beside backup-go's.
+    Memory(memory::Args),
     /// Watches how steadily jobs keep limits of records and of bytes per second.
     Limits(limits::Args),
     /// Runs a command and prints what it used as one line of JSON; the bench calls this.
@@ -84,6 +87,7 @@ fn run(command: Command) -> Result<()> {
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Damage(args) => damage::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Memory(args) => memory::run(&workspace, &args),
         Command::Limits(args) => limits::run(&args),
         Command::Measure { command } => measure::run(&command),
     }

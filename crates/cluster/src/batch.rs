@@ -123,6 +123,12 @@ impl Batch {
         self.rows.is_empty()
     }
 
+    /// Returns how much memory the rows take or have taken: it stays when they are dropped.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.frame.capacity()
+    }
+
     /// Returns how many bytes a request with these rows has.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -35,6 +35,7 @@ impl Inbox {
     /// Forgets what came, for a new answer.
     pub(crate) fn clear(&mut self) {
         (self.start, self.end, self.frame_left, self.wanted) = (0, 0, 0, FRAME_BYTES);
+        self.shrink();
     }
 
     /// Returns whether everything that came was handed on and ended with a frame.
@@ -73,6 +74,9 @@ impl Inbox {
                 self.start += used;
                 self.frame_left -= used;
                 self.wanted = 1;
+                if self.start == self.end {
+                    self.shrink();
+                }
                 Ok(Some(value))
             }
             Step::Need(_) if whole_frame => Err(damaged("a message is longer than its frame")),
@@ -101,19 +105,30 @@ impl Inbox {
         Ok(true)
     }
 
+    /// Returns whether the next message needs a larger buffer than the usual one.
+    pub(crate) fn is_large(&self) -> bool {
+        self.wanted > self.usual_bytes
+    }
+
     /// Moves what is left to the front, and sees to it that there is room behind it.
     fn make_room(&mut self) {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
-        let usual = self.usual_bytes;
-        if self.buffer.len() > usual && self.wanted <= usual && self.end < usual {
-            self.buffer.truncate(usual);
-            self.buffer.shrink_to_fit();
-        }
-        // Twice as much each time, whatever a length says: a damaged one must not take memory.
         if self.end == self.buffer.len() {
-            let bytes = (2 * self.buffer.len()).clamp(usual, LARGEST_BYTES.max(self.end + 1));
+            // Twice as much each time, whatever a length says: a damaged one must not take memory. And no more than the
+            // message has, so that nothing of the next one lies behind it when the buffer shrinks.
+            let most = self.wanted.min(LARGEST_BYTES).max(self.usual_bytes).max(self.end + 1);
+            let bytes = (2 * self.buffer.len()).clamp(self.usual_bytes, most);
+            self.buffer.reserve_exact(bytes - self.buffer.len());
             self.buffer.resize(bytes, 0);
+        }
+    }
+
+    /// Goes back to the usual size behind a large message.
+    fn shrink(&mut self) {
+        if self.buffer.len() > self.usual_bytes {
+            self.buffer = vec![0; self.usual_bytes];
+            (self.start, self.end) = (0, 0);
         }
     }
 }
@@ -201,11 +216,13 @@ mod tests {
         let mut inbox = Inbox::new(BUFFER_BYTES);
         receive(&mut inbox, &stream[..BUFFER_BYTES]);
         assert_eq!(inbox.message(whole).unwrap(), None);
+        assert!(inbox.is_large());
         receive(&mut inbox, &stream[BUFFER_BYTES..]);
+        assert_eq!(inbox.buffer.len(), size, "not a byte behind the message has come");
         assert_eq!(inbox.message(whole).unwrap(), Some(size));
-        assert!(inbox.buffer.len() > size);
+        assert_eq!(inbox.buffer.len(), BUFFER_BYTES);
+        assert!(inbox.is_finished() && !inbox.is_large());
         receive(&mut inbox, &frame(b"aaa"));
         assert_eq!(inbox.message(three).unwrap(), Some(b'a'));
-        assert_eq!(inbox.buffer.len(), BUFFER_BYTES);
     }
 }

@@ -36,7 +36,7 @@ pub use config::{Addresses, ClusterConfig, InfoRetry, Seed};
 pub use error::{Error, ErrorKind};
 pub use metadata::IndexCreation;
 pub use node::Node;
-pub use query::{Query, QueryProgress, QuerySpec};
+pub use query::{LargePermit, LargeRecords, Query, QueryProgress, QuerySpec};
 pub use replicas::{Racks, Readers};
 pub use replies::{Build, ServerIndex};
 pub use tls::{Identity, Tls, TlsConfig, TlsVersions};

@@ -1,12 +1,14 @@
 //! Reading partitions, and going on after failures.
 
+mod cursors;
+mod large;
 mod spec;
 
-use std::{mem, num::NonZeroUsize};
+use std::{mem, num::NonZeroUsize, ops::ControlFlow};
 
 use asbackup_codec::Step;
 use asbackup_codec::wire::{Answer, QueryRequest, ResultCode, decode_answer};
-use asbackup_model::{Digest, PARTITIONS, PartitionId, RecordLayout, RecordView};
+use asbackup_model::{Digest, PartitionId, RecordLayout, RecordView};
 use fastrand::Rng;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
@@ -16,6 +18,8 @@ use crate::pool::Pooled;
 use crate::retry::pause;
 use crate::{Cluster, Error, ErrorKind, Node, PartitionMap};
 
+use self::cursors::{Cursors, Reader, State};
+pub use self::large::{LargePermit, LargeRecords};
 pub use self::spec::QuerySpec;
 
 /// How far a [`Query`] is.
@@ -32,10 +36,11 @@ pub enum QueryProgress {
 pub struct Query {
     cluster: Cluster,
     spec: QuerySpec,
-    /// One per partition of the namespace, by its number.
-    partitions: Vec<Cursor>,
+    partitions: Cursors,
     stream: Option<Stream>,
     inbox: Inbox,
+    /// For the record that the inbox has grown for, or that was handed on last.
+    large: Option<LargePermit>,
     layout: RecordLayout,
     /// When the pause after a failure is over.
     paused_until: Option<Instant>,
@@ -55,35 +60,6 @@ pub struct Query {
 /// What is read at once: enough to spare system calls, and a third of a millisecond of work.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// How far one partition is.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cursor {
-    state: State,
-    /// The last record that was handed downstream.
-    last: Option<Digest>,
-    reader: Reader,
-}
-
-/// Who is asked for a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Reader {
-    /// Whoever the spec names, or the owner.
-    #[default]
-    Chosen,
-    /// The owner: another one has failed.
-    Owner,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    #[default]
-    NotAsked,
-    Open,
-    /// Part of the request that is being answered.
-    Reading,
-    Done,
-}
-
 /// A request that is being answered.
 #[derive(Debug)]
 struct Stream {
@@ -99,7 +75,7 @@ struct Stream {
 
 /// What a message means for the stream.
 enum Event {
-    Record,
+    Record(ControlFlow<()>),
     /// A record of a partition that wasn't asked for.
     Stray(PartitionId),
     Partition(PartitionId, ResultCode),
@@ -110,17 +86,14 @@ impl Cluster {
     /// Starts to read these partitions. Nothing is sent before [`Query::next`].
     #[must_use]
     pub fn query(&self, spec: QuerySpec, partitions: Vec<PartitionId>) -> Query {
-        let mut cursors = vec![Cursor::default(); usize::from(PARTITIONS)];
-        for partition in partitions {
-            cursors[partition.index()].state = State::Open;
-        }
         Query {
             cluster: self.clone(),
             deadline: spec.total_timeout.and_then(|longest| Instant::now().checked_add(longest)),
             spec,
-            partitions: cursors,
+            partitions: Cursors::new(&partitions),
             stream: None,
             inbox: Inbox::new(CHUNK_BYTES),
+            large: None,
             layout: RecordLayout::new(),
             paused_until: None,
             throttled: false,
@@ -137,7 +110,9 @@ impl Cluster {
 impl Query {
     /// Begins a partition behind a record that an earlier query handed on. Only before the first [`Self::next`].
     pub fn resume_after(&mut self, digest: Digest) {
-        self.partitions[digest.partition().index()].last = Some(digest);
+        if let Some(cursor) = self.partitions.get_mut(digest.partition()) {
+            cursor.last = Some(digest);
+        }
     }
 
     /// Returns how many attempts failed and were repeated.
@@ -155,24 +130,34 @@ impl Query {
     /// Returns the last record of a partition that was handed on, by this query or the one that it resumes.
     #[must_use]
     pub fn cursor(&self, partition: PartitionId) -> Option<Digest> {
-        self.partitions[partition.index()].last
+        self.partitions.get(partition).and_then(|cursor| cursor.last)
     }
 
     /// Returns whether the server has said that a partition is done.
     #[must_use]
     pub fn is_done(&self, partition: PartitionId) -> bool {
-        self.partitions[partition.index()].state == State::Done
+        self.partitions.state(partition) == State::Done
     }
 
-    /// Reads once from the socket and hands every whole record to `on_record`, as many at once as the query allows. After a failure it waits, asks who owns
-    /// the partitions now, and goes on behind the last record of each.
+    /// Returns the permit for the record that was handed on last, if it was a large one. Whoever keeps the record keeps
+    /// the permit too.
+    pub fn take_permit(&mut self) -> Option<LargePermit> {
+        if self.inbox.is_large() { None } else { self.large.take() }
+    }
+
+    /// Reads once from the socket and hands whole records to `on_record`, as many at once as the query allows and until
+    /// it breaks off; the rest comes next time. After a failure it waits, asks who owns the partitions now, and goes on
+    /// behind the last record of each.
     ///
     /// # Errors
     /// If the server refuses the query, or more attempts failed since the last record than the query allows.
     ///
     /// # Cancel safety
     /// No record is lost or comes twice when this is dropped and called again.
-    pub async fn next(&mut self, on_record: impl FnMut(&RecordView<'_>)) -> Result<QueryProgress, Error> {
+    pub async fn next(
+        &mut self,
+        on_record: impl FnMut(&RecordView<'_>) -> ControlFlow<()>,
+    ) -> Result<QueryProgress, Error> {
         if let Err(error) = self.attempt_in_time(on_record).await? {
             self.fail(error)?;
         }
@@ -183,7 +168,7 @@ impl Query {
     /// Makes an attempt, whose failure is within. It isn't made or goes on when the time for all is over.
     async fn attempt_in_time(
         &mut self,
-        on_record: impl FnMut(&RecordView<'_>),
+        on_record: impl FnMut(&RecordView<'_>) -> ControlFlow<()>,
     ) -> Result<Result<(), Error>, Error> {
         let Some(deadline) = self.deadline else { return Ok(self.attempt(on_record).await) };
         // A server that always has something at hand would never be timed out below.
@@ -196,7 +181,10 @@ impl Query {
         Err(Error::new(ErrorKind::Timeout, format!("the scan isn't finished within {longest:?}")))
     }
 
-    async fn attempt(&mut self, on_record: impl FnMut(&RecordView<'_>)) -> Result<(), Error> {
+    async fn attempt(
+        &mut self,
+        on_record: impl FnMut(&RecordView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         if let Some(until) = self.paused_until {
             sleep_until(until).await;
             self.cluster.refresh().await?;
@@ -208,6 +196,12 @@ impl Query {
             }
             self.ask().await?;
         }
+        match self.inbox.is_large() {
+            true if self.large.is_none() => self.large = Some(self.spec.large_records.permit().await),
+            true => {}
+            // Nobody took it with the record that it was for.
+            false => self.large = None,
+        }
         let Some(stream) = &mut self.stream else { return Ok(()) };
         if !mem::take(&mut self.more_to_hand_on) {
             self.inbox.fill(&mut stream.pooled.connection, self.spec.socket_timeout).await?;
@@ -217,7 +211,7 @@ impl Query {
 
     fn is_finished(&self) -> bool {
         let full = self.spec.max_records > 0 && self.records >= self.spec.max_records;
-        full || self.partitions.iter().all(|cursor| matches!(cursor.state, State::NotAsked | State::Done))
+        full || self.partitions.are_done()
     }
 
     /// Asks one owner of open partitions for all that it owns of them.
@@ -242,7 +236,7 @@ impl Query {
             ..QueryRequest::default()
         };
         for &partition in &asked {
-            match self.partitions[partition.index()].last {
+            match self.cursor(partition) {
                 Some(digest) => request.after.push(digest),
                 None => request.from_start.push(partition),
             }
@@ -252,9 +246,7 @@ impl Query {
         let mut pooled = node.connection().await?;
         let sent = pooled.connection.send(&bytes, self.spec.socket_timeout).await;
         sent.map_err(|error| error.at(node.name()))?;
-        for partition in asked {
-            self.partitions[partition.index()].state = State::Reading;
-        }
+        self.partitions.begin(&asked);
         self.inbox.clear();
         let (records, answers, unavailable, last_digest) = (0, 0, 0, None);
         self.stream = Some(Stream { node, pooled, max_records, records, answers, unavailable, last_digest });
@@ -268,7 +260,7 @@ impl Query {
             let what = format!("no namespace {}", String::from_utf8_lossy(&self.spec.namespace));
             return Err(Error::new(ErrorKind::Namespace, what));
         };
-        let open = || PartitionId::all().filter(|id| self.partitions[id.index()].state == State::Open);
+        let open = || self.partitions.open();
         let Some(node) = open().find_map(|id| self.reader(owners, id)) else {
             let what = format!("no node owns the {} partitions that are left", open().count());
             return Err(Error::new(ErrorKind::NoOwner, what));
@@ -277,7 +269,7 @@ impl Query {
     }
 
     fn reader<'a>(&'a self, owners: &'a PartitionMap, partition: PartitionId) -> Option<&'a Node> {
-        let chosen = match self.partitions[partition.index()].reader {
+        let chosen = match self.partitions.get(partition).map_or(Reader::Chosen, |cursor| cursor.reader) {
             Reader::Chosen => self.spec.readers.as_ref().and_then(|readers| readers.reader(partition)),
             Reader::Owner => None,
         };
@@ -285,7 +277,10 @@ impl Query {
     }
 
     /// Hands on what lies in the buffer.
-    fn hand_on(&mut self, mut on_record: impl FnMut(&RecordView<'_>)) -> Result<(), Error> {
+    fn hand_on(
+        &mut self,
+        mut on_record: impl FnMut(&RecordView<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         let (layout, partitions) = (&mut self.layout, &mut self.partitions);
         let mut allowed = self.spec.records_at_once.map_or(usize::MAX, NonZeroUsize::get);
@@ -295,13 +290,13 @@ impl Query {
                 Step::Damaged(error) => Step::Damaged(error),
                 Step::Done { value: Answer::Record, used } => {
                     let partition = layout.digest.partition();
-                    let cursor = &mut partitions[partition.index()];
-                    if matches!(cursor.state, State::NotAsked | State::Done) {
+                    let cursor = partitions.get_mut(partition);
+                    let Some(cursor) = cursor.filter(|cursor| cursor.is_asked()) else {
                         return Step::Done { value: Event::Stray(partition), used };
-                    }
-                    on_record(&layout.view(bytes));
+                    };
+                    let flow = on_record(&layout.view(bytes));
                     cursor.last = Some(layout.digest);
-                    Step::Done { value: Event::Record, used }
+                    Step::Done { value: Event::Record(flow), used }
                 }
                 Step::Done { value: Answer::PartitionDone { partition, result }, used } => {
                     Step::Done { value: Event::Partition(partition, result), used }
@@ -313,13 +308,13 @@ impl Query {
             let Some(event) = event else { return Ok(()) };
             stream.answers += 1;
             match event {
-                Event::Record => {
+                Event::Record(flow) => {
                     stream.records += 1;
                     stream.last_digest = Some(layout.digest);
                     self.records += 1;
                     self.failures = 0;
                     allowed -= 1;
-                    if allowed == 0 {
+                    if allowed == 0 || flow.is_break() {
                         self.more_to_hand_on = true;
                         return Ok(());
                     }
@@ -331,9 +326,7 @@ impl Query {
                 Event::Partition(_, ResultCode::OK) => {}
                 Event::Partition(partition, result) => {
                     debug!(partition = partition.number(), %result, node = stream.node.name(), "partition unavailable");
-                    let cursor = &mut partitions[partition.index()];
-                    if cursor.state == State::Reading {
-                        (cursor.state, cursor.reader) = (State::Open, Reader::Owner);
+                    if partitions.give_up(partition) {
                         stream.unavailable += 1;
                     }
                 }
@@ -354,11 +347,11 @@ impl Query {
             return Err(Error::new(kind, format!("query refused: {result}")));
         }
         let Some(stream) = self.stream.take() else { return Ok(()) };
-        if self.partitions.iter().any(|cursor| cursor.state == State::Reading) {
+        if self.partitions.are_read() {
             self.failures = 0;
         }
         let is_full = stream.max_records > 0 && stream.records >= stream.max_records;
-        self.set_reading(if is_full { State::Open } else { State::Done });
+        self.partitions.end(if is_full { State::Open } else { State::Done });
         if self.inbox.is_finished() {
             stream.pooled.give_back();
         }
@@ -376,10 +369,10 @@ impl Query {
                 error = error.context(&format!("behind record {digest} of partition {}", digest.partition()));
             }
         }
-        for cursor in self.partitions.iter_mut().filter(|cursor| cursor.state == State::Reading) {
-            (cursor.state, cursor.reader) = (State::Open, Reader::Owner);
-        }
+        self.partitions.give_up_all();
         self.more_to_hand_on = false;
+        self.inbox.clear();
+        self.large = None;
         let throttled = mem::take(&mut self.throttled);
         if !(throttled || error.is_retryable()) || self.failures >= self.spec.max_retries {
             return Err(error);
@@ -394,12 +387,6 @@ impl Query {
         debug!(%error, retry = self.failures, pause_ms = pause.as_millis(), "query goes on after a failure");
         self.paused_until = Some(Instant::now() + pause);
         Ok(())
-    }
-
-    fn set_reading(&mut self, state: State) {
-        for cursor in self.partitions.iter_mut().filter(|cursor| cursor.state == State::Reading) {
-            cursor.state = state;
-        }
     }
 }
 

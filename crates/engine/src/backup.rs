@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use asbackup_cluster::{Cluster, ServerIndex};
+use asbackup_cluster::{Cluster, LargeRecords, ServerIndex};
 use asbackup_codec::asb::{self, Version};
 use asbackup_model::{Block, PartitionSet, SecondaryIndex, UdfModule};
 use asbackup_storage::Local;
@@ -19,7 +19,7 @@ use crate::{
     key,
     manifest::{ClusterFacts, Publication, SetIndex, publish},
     naming,
-    pipeline::{Queue, Tasks},
+    pipeline::{Buffers, LARGE_ENTRIES, QUEUED_PER_READER, Returns, Tasks},
     plan::{BackupPlan, plan_backup},
     report::{self, BackedUp, BackupReport, Bytes, Copied, Place, Rates, Target, Troubles, unaccounted},
     sink::{
@@ -27,7 +27,10 @@ use crate::{
         file_set::FileSet,
         writer::Writer,
     },
-    source::{scan, selection},
+    source::{
+        scan::{self, Filled},
+        selection,
+    },
 };
 
 /// Runs a backup to its end and says what it did.
@@ -77,34 +80,36 @@ async fn copy(
         notes.warnings.push(warning.to_owned());
         return Ok(());
     }
+    let (buffers, returns) = Buffers::new(plan.memory.blocks, plan.memory.block_bytes);
     let files = {
         let Start { place, state, .. } = &plan.start;
-        let wrapping = Wrapping::new(&config.envelope, key.clone(), config.writers.count())?;
+        let wrapping = Wrapping::new(&config.envelope, key.clone(), config.writers.count(), &returns)?;
         let keeper = (place.clone(), target.clone(), wrapping.hashing());
         let checkpoint = Checkpoint::new(config.checkpoint, keeper, state.clone());
         FileSet::new((target.clone(), wrapping), config, state, checkpoint)
     };
     let files = Arc::new(files);
-    let published = match copy_all(cluster, config, &plan, &files, &mut notes.warnings, job).await {
-        Ok(CopiedAll { partitions, set_indexes }) => {
-            let publication = Publication {
-                target: target.clone(),
-                config: config.clone(),
-                key,
-                cluster: ClusterFacts::of(cluster),
-                started: plan.start.state.started.clone(),
-                run_started: started,
-                partitions,
-                set_indexes,
-                replaced: plan.start.state.replaces.clone(),
-                run: plan.start.state.run.clone(),
-            };
-            job.begin(Phase::Publishing);
-            let (files, job) = (Arc::clone(&files), job.clone());
-            blocking(move || publish(&publication, &files, &job)).await?
-        }
-        Err(error) => Err(error),
-    };
+    let published =
+        match copy_all(cluster, config, &plan, (&files, buffers, returns), &mut notes.warnings, job).await {
+            Ok(CopiedAll { partitions, set_indexes }) => {
+                let publication = Publication {
+                    target: target.clone(),
+                    config: config.clone(),
+                    key,
+                    cluster: ClusterFacts::of(cluster),
+                    started: plan.start.state.started.clone(),
+                    run_started: started,
+                    partitions,
+                    set_indexes,
+                    replaced: plan.start.state.replaces.clone(),
+                    run: plan.start.state.run.clone(),
+                };
+                job.begin(Phase::Publishing);
+                let (files, job) = (Arc::clone(&files), job.clone());
+                blocking(move || publish(&publication, &files, &job)).await?
+            }
+            Err(error) => Err(error),
+        };
     notes.is_published = published.is_ok();
     if published.is_err() {
         let job = job.clone();
@@ -127,7 +132,7 @@ async fn copy_all(
     cluster: &Cluster,
     config: &BackupConfig,
     plan: &BackupPlan,
-    files: &Arc<FileSet>,
+    (files, buffers, returns): (&Arc<FileSet>, Buffers, Returns),
     warnings: &mut Vec<String>,
     job: &JobContext,
 ) -> Result<CopiedAll, Error> {
@@ -148,7 +153,7 @@ async fn copy_all(
     };
     warnings.iter().for_each(|warning| job.warn(warning));
     let partitions = match reads_records {
-        true => copy_records(cluster, config, plan, (files, open), job).await?,
+        true => copy_records(cluster, config, plan, (files, open), (buffers, returns), job).await?,
         false => PartitionSet::EMPTY,
     };
     Ok(CopiedAll { partitions, set_indexes })
@@ -261,7 +266,7 @@ fn write_metadata(
     let mut block = Block::default();
     udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
     indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
-    file.write(&mut block, job)?;
+    file.write(&mut Filled { block, large: None }, job)?;
     file.counts.indexes = indexes.len() as u64;
     file.counts.udfs = udfs.len() as u64;
     files.complete(file, &Advance::default(), job)
@@ -279,6 +284,7 @@ async fn copy_records(
     config: &BackupConfig,
     plan: &BackupPlan,
     (files, mut open): (&Arc<FileSet>, Vec<BackupFile>),
+    (buffers, returns): (Buffers, Returns),
     job: &JobContext,
 ) -> Result<PartitionSet, Error> {
     job.begin(Phase::Records);
@@ -286,20 +292,21 @@ async fn copy_records(
     let done = Arc::new(Mutex::new(state.done()));
     let mut tasks = Tasks::new(job.token.clone());
     let writers = config.writers.count().min(plan.streams.len());
-    let spec = job.limits.share_of(selection::spec(cluster, config), plan.streams.len());
+    let mut spec = job.limits.share_of(selection::spec(cluster, config), plan.streams.len());
+    spec.large_records = LargeRecords::new(LARGE_ENTRIES);
     for number in 0..writers {
         // All blocks of a stream go to one writer, so that what is durable of a partition has no gaps.
         let streams: Vec<_> = plan.streams.iter().skip(number).step_by(writers).collect();
-        let (sender, receiver, spare) = Queue::<Block>::new(streams.len()).split();
+        let (sender, receiver) = async_channel::bounded(QUEUED_PER_READER * streams.len());
         for partitions in streams {
             let query = selection::query(cluster, config, plan, (&spec, partitions));
-            let (sender, spare, done) = (sender.clone(), spare.clone(), Arc::clone(&done));
-            tasks.spawn(scan::run(query, config.spelling, sender, spare, done, job.clone()));
+            let (sender, buffers, done) = (sender.clone(), buffers.clone(), Arc::clone(&done));
+            tasks.spawn(scan::run(query, config.spelling, sender, buffers, done, job.clone()));
         }
-        let (files, open, job) = (Arc::clone(files), open.pop(), job.clone());
+        let (files, open, job, returns) = (Arc::clone(files), open.pop(), job.clone(), returns.clone());
         tasks.spawn_blocking(move || {
             let writer = Writer { number, files: &files, job: &job, open };
-            writer.run(&receiver, &spare)
+            writer.run(&receiver, &returns)
         });
     }
     let (rest, owner) = (complete_all(open, Arc::clone(files), job.clone()), job.token.clone());

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use asbackup_cluster::LargeRecords;
 use asbackup_codec::{
     Step,
     asb::{Decoder, Version},
@@ -59,7 +60,7 @@ fn inspect(source: &Local, job: &JobContext) -> Result<(Inspected, Completeness)
     };
     // Encrypted files show nothing to those without the key.
     let encrypted = inspected.manifest.as_ref().is_some_and(|manifest| manifest.encryption.is_some());
-    let mut reader = FileReader::new(source, job);
+    let mut reader = FileReader::new(source, job, LargeRecords::new(1));
     for file in &files {
         if job.token.is_cancelled() {
             return Err(Error::cancelled());

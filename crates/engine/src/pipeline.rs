@@ -1,6 +1,7 @@
 //! What both directions share: sizes, the queue of blocks, and the rule that whoever fails stops all others.
 
 use std::{
+    cmp::Ordering,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     thread,
@@ -22,59 +23,87 @@ pub(crate) const CHUNK_BYTES: usize = 256 << 10;
 /// Size from which on a block goes into the queue.
 pub(crate) const BLOCK_BYTES: usize = 256 << 10;
 
-/// Blocks that may wait in the queue, per reader.
-pub(crate) const QUEUED_BLOCKS_PER_READER: usize = 2;
+/// Room in a buffer behind the size at which its block goes: for the entry that made it reach that size.
+const ROOM_BYTES: usize = 96 << 10;
 
-/// A bounded queue of blocks, and a way back for the emptied ones, whose memory is used again.
-#[derive(Debug)]
-pub(crate) struct Queue<B> {
-    sender: async_channel::Sender<B>,
-    receiver: async_channel::Receiver<B>,
-    spare: Spare<B>,
+/// Blocks that may wait in a queue, per reader of it.
+pub(crate) const QUEUED_PER_READER: usize = 2;
+
+/// The most blocks that may wait for the sinks of a job, however many readers there are: a disk or a network takes in one after another.
+const MOST_WAITING: usize = 32;
+
+/// Entries larger than a chunk that may be in memory at once.
+pub(crate) const LARGE_ENTRIES: usize = 4;
+
+/// Returns how many blocks may wait for the sink of a job with that many readers.
+pub(crate) fn waiting_blocks(readers: usize) -> usize {
+    (QUEUED_PER_READER * readers).min(MOST_WAITING)
 }
 
-/// Emptied blocks.
-#[derive(Debug)]
-pub(crate) struct Spare<B> {
-    sender: async_channel::Sender<B>,
-    receiver: async_channel::Receiver<B>,
+/// The memory of a job's blocks: so many buffers and no more, which are filled, wait, are emptied and come back. Whoever
+/// asks for one while all are under way waits, and so the reading is as fast as the writing.
+#[derive(Debug, Clone)]
+pub(crate) struct Buffers {
+    emptied: async_channel::Receiver<Vec<u8>>,
+    block_bytes: usize,
 }
 
-impl<B: Default> Queue<B> {
-    /// Returns a queue for that many readers.
-    pub(crate) fn new(readers: usize) -> Self {
-        let capacity = QUEUED_BLOCKS_PER_READER * readers;
-        let (sender, receiver) = async_channel::bounded(capacity);
-        Self { sender, receiver, spare: Spare::new(capacity) }
+/// The way back of emptied buffers. When the last one is gone, so is the hope for another buffer.
+#[derive(Debug, Clone)]
+pub(crate) struct Returns {
+    emptied: async_channel::Sender<Vec<u8>>,
+    usual_bytes: usize,
+}
+
+impl Buffers {
+    /// Returns buffers for blocks that go once they have `block_bytes`. Memory is taken when they are filled first.
+    pub(crate) fn new(count: usize, block_bytes: usize) -> (Self, Returns) {
+        let (emptied, receiver) = async_channel::bounded(count.max(1));
+        let returns = Returns { emptied, usual_bytes: block_bytes + ROOM_BYTES };
+        (0..count.max(1)).for_each(|_| returns.send(Vec::new()));
+        (Self { emptied: receiver, block_bytes }, returns)
     }
 
-    /// Returns both ends. The queue ends when all senders are gone, so this one must not be kept.
-    pub(crate) fn split(self) -> (async_channel::Sender<B>, async_channel::Receiver<B>, Spare<B>) {
-        (self.sender, self.receiver, self.spare)
+    /// Returns the size from which on a block goes.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.block_bytes
+    }
+
+    /// Waits for an empty buffer.
+    ///
+    /// # Errors
+    /// If those who give them back have ended before their time.
+    pub(crate) async fn take(&self) -> Result<Vec<u8>, Error> {
+        self.emptied.recv().await.map(|buffer| self.ready(buffer)).map_err(|_| Error::cancelled())
+    }
+
+    /// The same where blocking is allowed.
+    pub(crate) fn take_blocking(&self) -> Result<Vec<u8>, Error> {
+        self.emptied.recv_blocking().map(|buffer| self.ready(buffer)).map_err(|_| Error::cancelled())
+    }
+
+    fn ready(&self, mut buffer: Vec<u8>) -> Vec<u8> {
+        // Growing step by step would copy, and leave up to twice as much.
+        buffer.reserve_exact(self.block_bytes + ROOM_BYTES);
+        buffer
     }
 }
 
-impl<B: Default> Spare<B> {
-    fn new(capacity: usize) -> Self {
-        let (sender, receiver) = async_channel::bounded(capacity);
-        Self { sender, receiver }
+impl Returns {
+    /// Gives a buffer back. One that has grown for a large entry is freed, and a new one takes its place; a smaller one
+    /// isn't from here.
+    pub(crate) fn give(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        match buffer.capacity().cmp(&self.usual_bytes) {
+            Ordering::Less => {}
+            Ordering::Equal => self.send(buffer),
+            Ordering::Greater => self.send(Vec::new()),
+        }
     }
 
-    /// Returns an emptied block, or a new one.
-    pub(crate) fn take(&self) -> B {
-        self.receiver.try_recv().unwrap_or_default()
-    }
-
-    /// Keeps an emptied block for the next `take`, unless there are enough.
-    pub(crate) fn give(&self, block: B) {
-        // A full channel means that no more are needed: this one is freed.
-        let _ = self.sender.try_send(block);
-    }
-}
-
-impl<B> Clone for Spare<B> {
-    fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), receiver: self.receiver.clone() }
+    fn send(&self, buffer: Vec<u8>) {
+        // There is room for all that were taken. Closed: nobody asks any more.
+        let _ = self.emptied.try_send(buffer);
     }
 }
 
@@ -180,6 +209,39 @@ fn first_cause(first: Option<Error>, error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn there_are_only_so_many_buffers() {
+        let (buffers, returns) = Buffers::new(2, BLOCK_BYTES);
+        let (first, _second) = (buffers.take().await.unwrap(), buffers.take().await.unwrap());
+        assert!(buffers.emptied.is_empty());
+        returns.give(Vec::with_capacity(7));
+        assert!(buffers.emptied.is_empty(), "a buffer that isn't one of them");
+        returns.give(first);
+        assert_eq!(buffers.emptied.len(), 1);
+    }
+
+    #[test]
+    fn a_buffer_that_has_grown_is_freed() {
+        let (buffers, returns) = Buffers::new(1, BLOCK_BYTES);
+        let mut buffer = buffers.take_blocking().unwrap();
+        let usual = buffer.capacity();
+        buffer.resize(usual, 7);
+        returns.give(buffer);
+        let mut buffer = buffers.take_blocking().unwrap();
+        assert_eq!((buffer.len(), buffer.capacity()), (0, usual));
+        buffer.resize(usual + 1, 7);
+        returns.give(buffer);
+        assert_eq!(buffers.take_blocking().unwrap().capacity(), usual);
+    }
+
+    #[test]
+    fn nobody_waits_for_buffers_that_cannot_come_back() {
+        let (buffers, returns) = Buffers::new(1, BLOCK_BYTES);
+        let _only = buffers.take_blocking().unwrap();
+        drop(returns);
+        assert_eq!(buffers.take_blocking().unwrap_err().kind(), ErrorKind::Cancelled);
+    }
 
     fn refused() -> Error {
         Error::of(ErrorKind::Refused, "no").build()

@@ -1,22 +1,20 @@
 //! A configuration checked against itself, the cluster and the target, once. After it nothing is left to check.
 
+mod memory;
 mod partitions;
+
 use asbackup_cluster::{Cluster, Readers};
 use asbackup_codec::envelope::AesKey;
 use asbackup_model::{PartitionId, PartitionSet};
 use asbackup_storage::Local;
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
+pub(crate) use self::memory::{BackupMemory, Packing, restore_bytes};
 use self::partitions::{Selected, check_selection, select, streams};
 use crate::{
     Error, ErrorKind, blocking,
     checkpoint::{self, Start},
-    config::{BackupConfig, EntryClass, RestoreConfig, Zstd},
-    pipeline::{BLOCK_BYTES, CHUNK_BYTES, QUEUED_BLOCKS_PER_READER},
-    sink::{
-        cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
-        frames,
-    },
+    config::{BackupConfig, EntryClass, RestoreConfig},
 };
 
 /// What a backup is going to do.
@@ -28,6 +26,8 @@ pub(crate) struct BackupPlan {
     pub(crate) selected: PartitionSet,
     /// Who reads partitions in place of their owners.
     pub(crate) readers: Option<Arc<Readers>>,
+    /// Its blocks.
+    pub(crate) memory: BackupMemory,
     /// What lies in the target already.
     pub(crate) start: Start,
 }
@@ -51,16 +51,12 @@ pub(crate) async fn plan_backup(
     };
     let (selected, left) = start.left_of(wanted, config);
     let streams = streams(cluster, config, &left, readers.as_deref())?;
-    let plan = BackupPlan { streams, selected, readers, start };
-    let writers = config.writers.count();
-    let compression = config.envelope.compression;
-    let memory_bytes = backup_memory_bytes(plan.streams.len(), writers)
-        + writers * target.buffer_bytes()
-        + compression.map_or(0, |zstd| compression_memory_bytes(zstd, writers));
+    let memory = BackupMemory::new(config, streams.len(), target.buffer_bytes());
+    let plan = BackupPlan { streams, selected, readers, memory, start };
     tracing::info!(
         streams = plan.streams.len(),
-        writers = config.writers.count(),
-        memory_bytes,
+        writers = config.writers.count().min(plan.streams.len()),
+        memory_bytes = memory.bytes,
         "backup planned"
     );
     Ok(plan)
@@ -80,20 +76,11 @@ pub(crate) async fn plan_estimate(
 }
 
 /// Checks a restore's configuration.
-pub(crate) async fn plan_restore(
-    cluster: &Cluster,
-    config: &RestoreConfig,
-    source: &Local,
-) -> Result<(), Error> {
+pub(crate) async fn plan_restore(cluster: &Cluster, config: &RestoreConfig) -> Result<(), Error> {
     check_classes(&config.left_out)?;
     if let Some(rename) = &config.rename {
         check_namespace(cluster, rename.to.as_bytes()).await?;
     }
-    tracing::info!(
-        readers = config.readers.count(),
-        memory_bytes = restore_memory_bytes(config.readers.count()) + 2 * source.buffer_bytes(),
-        "restore planned"
-    );
     Ok(())
 }
 
@@ -122,28 +109,4 @@ pub(crate) async fn check_namespace(cluster: &Cluster, namespace: &[u8]) -> Resu
     }
     let message = format!("the cluster has no namespace {:?}", String::from_utf8_lossy(namespace));
     Err(Error::of(ErrorKind::Config, message).hint("name another one with --namespace").build())
-}
-
-/// Source: ARCHITECTURE.md, "Memory".
-fn backup_memory_bytes(streams: usize, writers: usize) -> usize {
-    streams * (CHUNK_BYTES + 2 * BLOCK_BYTES)
-        + QUEUED_BLOCKS_PER_READER * streams * 2 * BLOCK_BYTES
-        + writers * 2 * BLOCK_BYTES
-}
-
-/// Source: ARCHITECTURE.md, "Memory".
-fn compression_memory_bytes(zstd: Zstd, writers: usize) -> usize {
-    let threads = frames::threads();
-    writers * frames::TEXT_BYTES
-        + 2 * threads * frames::TEXT_BYTES
-        + threads * (frames::TEXT_BYTES + zstd.codec_level().memory_bytes())
-        + writers.max(2 * threads) * frames::FRAME_BYTES / 2
-}
-
-/// Source: ARCHITECTURE.md, "Memory".
-fn restore_memory_bytes(readers: usize) -> usize {
-    readers * (CHUNK_BYTES + BLOCK_BYTES)
-        + QUEUED_BLOCKS_PER_READER * readers * BLOCK_BYTES
-        + BYTES_IN_FLIGHT
-        + BATCH_BYTES
 }

@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use asbackup_cluster::{Cluster, WriteDeadlines};
+use asbackup_cluster::{Cluster, LargeRecords, WriteDeadlines};
 use asbackup_storage::Local;
 
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
     key,
     manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
     naming,
-    pipeline::{Queue, Tasks},
-    plan::plan_restore,
+    pipeline::{BLOCK_BYTES, Buffers, LARGE_ENTRIES, QUEUED_PER_READER, Tasks, waiting_blocks},
+    plan::{Packing, plan_restore, restore_bytes},
     progress::Named,
     report::{
         self, Bytes, IndexesRestored, Place, Rates, RestoreReport, Restored, Source, Troubles, UdfsRestored,
@@ -26,7 +26,7 @@ use crate::{
     restore_state::{Counts, Keeper, Ledger, MetadataCounts},
     sink::{
         backoff::BackOff,
-        cluster::{self, TrackedRows, Writer},
+        cluster::{self, Writer},
         count,
         metadata::{self, MetadataWriter},
         refusal::Refusals,
@@ -76,7 +76,7 @@ struct Restore {
 
 impl Restore {
     async fn run(&self) -> Result<(), Error> {
-        self.job.or_cancelled(plan_restore(&self.cluster, &self.config, &self.source)).await??;
+        self.job.or_cancelled(plan_restore(&self.cluster, &self.config)).await??;
         let set = self.survey().await?;
         for name in &set.left_out {
             self.warn(format!("{name} isn't in the manifest, and was left out"));
@@ -84,6 +84,7 @@ impl Restore {
         if self.config.verification == Verification::First {
             self.verify(&set).await?;
         }
+        self.tell_plan(&set);
         let keeper = self.open_keeper(&set.files).await?;
         self.keeper.get_or_init(|| Arc::clone(&keeper));
         keeper.keep(Box::pin(self.copy_or_blame(set, &keeper))).await
@@ -96,6 +97,15 @@ impl Restore {
         let is_under_way = |file: &&SetFile| keeper.ledger.is_under_way(&file.stored.name);
         let read: Vec<SetFile> = files.iter().filter(is_under_way).cloned().collect();
         Err(blame(error, &self.source, &read, self.config.readers, &self.owner).await)
+    }
+
+    fn tell_plan(&self, set: &BackupSet) {
+        let files = set.files.iter().filter(|file| !naming::is_metadata(&file.stored.name)).count();
+        let readers = self.config.readers.count().min(files);
+        let is_compressed = set.manifest.as_ref().is_some_and(|manifest| manifest.is_compressed());
+        let packing = if is_compressed { Packing::Compressed } else { Packing::Plain };
+        let memory_bytes = restore_bytes(readers, packing) + 2 * self.source.buffer_bytes();
+        tracing::info!(readers, memory_bytes, "restore planned");
     }
 
     async fn copy(&self, set: BackupSet, keeper: &Keeper) -> Result<(), Error> {
@@ -198,7 +208,9 @@ impl Restore {
     async fn copy_files(&self, files: Vec<SetFile>, keeper: &Keeper) -> Result<(), Error> {
         let readers = self.config.readers.count().min(files.len());
         let files = Arc::new(FileQueue::new(files));
-        let (sender, receiver, spare) = Queue::<TrackedRows>::new(readers.max(1)).split();
+        let (buffers, returns) = Buffers::new(readers + waiting_blocks(readers), BLOCK_BYTES);
+        let (sender, receiver) = async_channel::bounded(QUEUED_PER_READER * readers.max(1));
+        let large_entries = LargeRecords::new(LARGE_ENTRIES);
         let (metadata_sender, metadata_receiver) = async_channel::bounded(1);
         let mut tasks = Tasks::new(self.job.token.clone());
         for _ in 0..readers {
@@ -207,7 +219,8 @@ impl Restore {
                 clock: self.clock,
                 rows: sender.clone(),
                 metadata: metadata_sender.clone(),
-                spare: spare.clone(),
+                buffers: buffers.clone(),
+                large_entries: large_entries.clone(),
                 ledger: Arc::clone(&keeper.ledger),
                 texts: if keeper.dead_letters.is_some() { Texts::Kept } else { Texts::Dropped },
                 job: self.job.clone(),
@@ -218,8 +231,10 @@ impl Restore {
         }
         drop((sender, metadata_sender)); // The readers hold the rest: the queues end with the last of them.
         match self.config.effect {
-            Effect::Write => tasks.spawn(cluster::run(Arc::new(self.writer(keeper)), receiver, spare)),
-            Effect::Count => tasks.spawn(count::run(self.cluster.clone(), self.job.clone(), receiver, spare)),
+            Effect::Write => tasks.spawn(cluster::run(Arc::new(self.writer(keeper)), receiver, returns)),
+            Effect::Count => {
+                tasks.spawn(count::run(self.cluster.clone(), self.job.clone(), receiver, returns))
+            }
         }
         tasks.spawn(metadata::run(self.metadata_writer(), metadata_receiver));
         tasks.join().await

@@ -5,6 +5,7 @@ use std::{
     time::SystemTime,
 };
 
+use asbackup_cluster::LargeRecords;
 use asbackup_storage::Local;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     job::{JobContext, Outcome},
     key,
     manifest::{Completeness, SetRules, survey},
-    pipeline::Tasks,
+    pipeline::{LARGE_ENTRIES, Tasks},
     report::{self, Bytes, Decoded, Finding, FindingKind, Rates, ValidateReport},
     restore::source_report,
     source::files::{FileEntry, FileQueue, FileReader},
@@ -76,10 +77,12 @@ async fn check(
     let readers = config.readers.count().min(files.len());
     let files = Arc::new(FileQueue::new(files));
     let mut tasks = Tasks::new(job.token.clone());
+    let large_entries = LargeRecords::new(LARGE_ENTRIES);
     for _ in 0..readers {
         let (source, files, findings, job) =
             (source.clone(), Arc::clone(&files), Arc::clone(findings), job.clone());
-        tasks.spawn_blocking(move || check_files(&source, &files, &findings, &job));
+        let large_entries = large_entries.clone();
+        tasks.spawn_blocking(move || check_files(&source, &files, &findings, large_entries, &job));
     }
     tasks.join().await?;
     Ok(set.completeness)
@@ -89,9 +92,10 @@ fn check_files(
     source: &Local,
     files: &FileQueue,
     findings: &Mutex<Vec<Finding>>,
+    large_entries: LargeRecords,
     job: &JobContext,
 ) -> Result<(), Error> {
-    let mut reader = FileReader::new(source, job);
+    let mut reader = FileReader::new(source, job, large_entries);
     while let Some(file) = files.take() {
         let checked = reader.read(&file, |entry, _end| {
             match entry {

@@ -21,6 +21,9 @@ pub(crate) enum Size {
     /// 50,000 B of values.
     #[value(name = "50k")]
     Large,
+    /// 1,000,000 B of values, which is more than a block.
+    #[value(name = "1m")]
+    Huge,
 }
 
 impl fmt::Display for Size {
@@ -29,6 +32,7 @@ impl fmt::Display for Size {
             Self::Small => "60B",
             Self::Medium => "400B",
             Self::Large => "50KB",
+            Self::Huge => "1MB",
         })
     }
 }
@@ -39,6 +43,17 @@ impl Size {
         match self {
             Self::Small | Self::Medium => base,
             Self::Large => base / 50,
+            Self::Huge => base / 1000,
+        }
+    }
+
+    /// Returns about how many bytes the values of a record have.
+    pub(crate) fn value_bytes(self) -> u64 {
+        match self {
+            Self::Small => 60,
+            Self::Medium => 284,
+            Self::Large => 50_000,
+            Self::Huge => 1_000_000,
         }
     }
 
@@ -48,6 +63,7 @@ impl Size {
             Self::Small => &[Integer, Float, String(44)],
             Self::Medium => &[Integer, Float, String(100), Blob(100), List(68)],
             Self::Large => &[Integer, String(20_000), Blob(29_992)],
+            Self::Huge => &[Integer, String(400_000), Blob(599_992)],
         }
     }
 }

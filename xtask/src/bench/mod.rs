@@ -6,6 +6,7 @@ mod data;
 mod table;
 
 use std::env;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,8 +28,8 @@ pub(crate) struct Args {
     /// How often each side does each job.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Number of records of 60 and 400 B; of those of 50 KB there are a fiftieth of it.
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(50..))]
+    /// Number of records of 60 and 400 B; of those of 50 KB there are a fiftieth of it, of those of 1 MB a thousandth.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     records: u64,
     /// Only these record sizes.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["60", "400", "50k"])]
@@ -58,6 +59,15 @@ pub(crate) struct Args {
 pub(crate) enum JobKind {
     Backup,
     Restore,
+}
+
+impl fmt::Display for JobKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+        })
+    }
 }
 
 /// Measures what `args` ask for and prints the table.
@@ -195,13 +205,13 @@ fn files_bytes(directory: &Path) -> Result<u64> {
 }
 
 /// Returns a call of this program that runs `command` and prints what it used after its report.
-fn measured(command: &Command) -> Result<Command> {
+pub(crate) fn measured(command: &Command) -> Result<Command> {
     let mut measured = Command::new(env::current_exe()?);
     measured.arg("measure").arg(command.get_program()).args(command.get_args());
     Ok(measured)
 }
 
-fn remove(folder: &Path) -> Result<()> {
+pub(crate) fn remove(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
     }

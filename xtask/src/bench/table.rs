@@ -106,7 +106,7 @@ impl Case {
             (Size::Small | Size::Medium, JobKind::Backup) => 1.0 / 5.0,
             (Size::Small, JobKind::Restore) => 1.0 / 4.0,
             (Size::Medium, JobKind::Restore) => 1.0 / 6.0,
-            (Size::Large, _) => 1.0 / 3.0,
+            (Size::Large | Size::Huge, _) => 1.0 / 3.0,
         }
     }
 
@@ -117,7 +117,7 @@ impl Case {
         match (self.parallel, self.kind, self.size) {
             (8, JobKind::Backup, _) => Some(32.0),
             (8, JobKind::Restore, Size::Small | Size::Medium) => Some(64.0),
-            (8, JobKind::Restore, Size::Large) => Some(100.0),
+            (8, JobKind::Restore, Size::Large | Size::Huge) => Some(100.0),
             _ => None,
         }
     }
@@ -132,17 +132,13 @@ impl Case {
 /// One row of the table.
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            JobKind::Backup => "backup",
-            JobKind::Restore => "restore",
-        };
         let [ours, theirs] = [&self.ours, &self.theirs];
         let cpu = |rounds| self.per_million(rounds, Usage::cpu_s);
         let system = |rounds| self.per_million(rounds, |usage| usage.system_s);
         let [ratio, target] = [self.cpu_ratio(), self.largest_cpu_ratio()];
         let peak_target =
             self.largest_peak_mib().map_or_else(|| "-".to_owned(), |limit| format!("{limit:.0}"));
-        write!(f, "{:<5} {kind:<8} {:>3} ", self.size, self.parallel)?;
+        write!(f, "{:<5} {:<8} {:>3} ", self.size, self.kind, self.parallel)?;
         write!(
             f,
             "| {:>13.2} {:>13.2} {ratio:>6.3} {:>13.3} {target:>6.3} ",

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use asbackup_codec::wire::Content;
 
-use crate::Readers;
+use crate::{LargeRecords, Readers};
 
 /// What to read, and how patiently.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct QuerySpec {
     pub page_records: u64,
     /// Longest time that the query may take in all. Default: none.
     pub total_timeout: Option<Duration>,
+    /// What shares the permits for records larger than a read. Default: a permit for this query alone.
+    pub large_records: LargeRecords,
     /// Who reads partitions in place of their owners, until it fails. Default: nobody.
     pub readers: Option<Arc<Readers>>,
 }
@@ -60,6 +62,7 @@ impl QuerySpec {
             max_records: 0,
             page_records: 0,
             total_timeout: None,
+            large_records: LargeRecords::new(1),
             readers: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Writing rows, with failures.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use asbackup_cluster::{Batch, Cluster, ErrorKind, QueryProgress, RowResult, WriteDeadlines};
@@ -29,6 +30,7 @@ pub(crate) async fn rows(records: u64, exists: ExistsRule) -> Batch {
             row.clear();
             encode_row(&mut row, record, b"test", rules);
             batch.push(&row, record.void_time, 0);
+            ControlFlow::Continue(())
         });
         more = progress.await.unwrap() == QueryProgress::More;
     }

@@ -1,11 +1,11 @@
 //! Reading partitions, with failures.
 
-use std::{collections::BTreeSet, num::NonZeroUsize};
+use std::{collections::BTreeSet, future::ready, num::NonZeroUsize, ops::ControlFlow};
 
-use asbackup_cluster::{ErrorKind, QueryProgress};
+use asbackup_cluster::{ErrorKind, LargeRecords, QueryProgress};
 use asbackup_codec::wire::{Content, ResultCode};
 use asbackup_model::PartitionId;
-use asbackup_testserver::{Command, Fault, FaultAction};
+use asbackup_testserver::{Command, Fault, FaultAction, SampleRecords};
 
 use crate::support::{all, connect, read, server, spec, stored};
 
@@ -41,7 +41,10 @@ async fn no_more_records_come_at_once_than_allowed() {
     let (mut query, mut digests, mut progress) = (cluster.query(spec, all()), BTreeSet::new(), None);
     while progress != Some(QueryProgress::Finished) {
         let before = digests.len();
-        let next = query.next(|record| assert!(digests.insert(record.digest), "{} twice", record.digest));
+        let next = query.next(|record| {
+            assert!(digests.insert(record.digest), "{} twice", record.digest);
+            ControlFlow::Continue(())
+        });
         progress = Some(next.await.unwrap());
         assert!(digests.len() - before <= 3);
     }
@@ -78,6 +81,7 @@ async fn selected_content_is_what_comes() {
             .next(|record| {
                 records += 1;
                 assert_eq!(record.bins.iter().map(|bin| bin.name.to_vec()).collect::<Vec<_>>(), expected);
+                ControlFlow::Continue(())
             })
             .await
             .unwrap()
@@ -202,4 +206,56 @@ async fn failures_give_connections_back() {
         server.faults().add(Fault::new(Command::Query, FaultAction::Refuse));
         assert_eq!(read(&mut cluster.query(spec(), all())).await.unwrap().len(), 50);
     }
+}
+
+#[tokio::test]
+async fn what_follows_the_record_that_broke_off_comes_next_time() {
+    let server = server(300);
+    let cluster = connect(&server).await;
+    let mut query = cluster.query(spec(), all());
+    let mut digests = BTreeSet::new();
+    loop {
+        let mut handed_on = 0;
+        let next = query.next(|record| {
+            handed_on += 1;
+            assert!(digests.insert(record.digest), "{} twice", record.digest);
+            ControlFlow::Break(())
+        });
+        let progress = next.await.unwrap();
+        assert!(handed_on <= 1, "{handed_on}");
+        if progress == QueryProgress::Finished {
+            break;
+        }
+    }
+    assert_eq!(digests, stored(&server));
+}
+
+#[tokio::test]
+async fn a_large_record_takes_a_permit_until_it_is_given_back() {
+    let server = server(0);
+    server.store().load("test", SampleRecords { count: 3, record_bytes: 700_000 });
+    let cluster = connect(&server).await;
+    let large_records = LargeRecords::new(1);
+    let mut spec = spec();
+    spec.large_records = large_records.clone();
+    let mut query = cluster.query(spec, all());
+    for _ in 0..3 {
+        let mut read = 0;
+        while read == 0 {
+            let next = query.next(|_| {
+                read += 1;
+                ControlFlow::Break(())
+            });
+            next.await.unwrap();
+        }
+        let permit = query.take_permit();
+        tokio::select! {
+            biased;
+            _ = large_records.permit() => panic!("a second permit"),
+            () = ready(()) => {}
+        }
+        drop(permit);
+        large_records.permit().await;
+    }
+    assert!(query.take_permit().is_none());
 }

@@ -1,6 +1,7 @@
 //! Servers with records, and clients of them.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use asbackup_cluster::{Cluster, ClusterConfig, Error, Query, QueryProgress, QuerySpec, Seed};
@@ -41,8 +42,11 @@ pub(crate) fn all() -> Vec<PartitionId> {
 pub(crate) async fn read(query: &mut Query) -> Result<BTreeSet<Digest>, Error> {
     let mut digests = BTreeSet::new();
     loop {
-        let progress =
-            query.next(|record| assert!(digests.insert(record.digest), "{} twice", record.digest)).await?;
+        let next = query.next(|record| {
+            assert!(digests.insert(record.digest), "{} twice", record.digest);
+            ControlFlow::Continue(())
+        });
+        let progress = next.await?;
         if progress == QueryProgress::Finished {
             return Ok(digests);
         }

@@ -7,8 +7,7 @@ use zstd::zstd_safe::{
     get_error_name,
 };
 
-/// A level of the reference implementation, 1 to 22. Each is slower and denser than the one before; those from 20 on
-/// take much memory.
+/// A level of the reference implementation, 1 to 22. Each is slower and denser than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Level(u8);
 
@@ -31,11 +30,9 @@ impl Level {
         let mib = match self.0 {
             1..=2 => 1,
             3 => 2,
-            4..=6 => 4,
-            7..=8 => 6,
-            9 => 12,
-            10..=12 => 22,
-            _ => 36,
+            4..=6 => 3,
+            7..=12 => 6,
+            _ => 10,
         };
         mib << 20
     }
@@ -53,7 +50,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// Compresses texts into one frame each. Its memory, up to some 50 MiB for frames of a few MiB, is used again and again.
+/// Compresses texts into one frame each. Its memory, up to some 10 MiB, is used again and again.
 pub struct Compressor(CCtx<'static>);
 
 impl Compressor {
@@ -64,7 +61,8 @@ impl Compressor {
     #[must_use]
     pub fn new(level: Level) -> Self {
         let mut context = CCtx::create();
-        for parameter in [CParameter::CompressionLevel(i32::from(level.0)), CParameter::ChecksumFlag(true)] {
+        let (level, window) = (i32::from(level.0), CParameter::WindowLog(WINDOW_LOG));
+        for parameter in [CParameter::CompressionLevel(level), window, CParameter::ChecksumFlag(true)] {
             context.set_parameter(parameter).expect("the level is in range, and nothing was begun");
         }
         Self(context)
@@ -180,6 +178,9 @@ impl ZstdError {
     }
 }
 
+/// The logarithm of the window that is written: what a reader has to keep of a frame, however large that is.
+const WINDOW_LOG: u32 = 19;
+
 /// The logarithm of the largest window that is read. Source: docs/format/envelope.md, "Compression".
 const WINDOW_LOG_MAX: u32 = 27;
 
@@ -270,6 +271,14 @@ mod tests {
             let (taken, said) = (compressor.0.sizeof(), level.memory_bytes());
             assert!(taken <= said && said <= 2 * taken, "level {number}: {taken} of {said}");
         }
+    }
+
+    #[test]
+    fn readers_of_large_frames_keep_no_more_than_the_window() {
+        let text: Vec<u8> = text().into_iter().cycle().take(3 << 20).collect();
+        let frame = frame(&text);
+        assert_eq!(frame[4] & 0x20, 0, "the content isn't a single segment");
+        assert_eq!(u32::from(frame[5]), (WINDOW_LOG - 10) << 3);
     }
 
     #[test]

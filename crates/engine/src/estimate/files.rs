@@ -15,7 +15,7 @@ use crate::{
     backup::metadata_version,
     config::BackupConfig,
     report::{Estimate, SizeRange},
-    sink::frames::{FRAME_BYTES, TEXT_BYTES},
+    sink::frames::FRAME_BYTES,
 };
 
 /// What the sampled records say of all.
@@ -86,7 +86,9 @@ impl Records {
     /// the less certain the smaller the sample's frames are: with each doubling to the full size, larger ones may save as
     /// much again.
     fn frames_bytes(&self, found: &Shrinkage, files: u64, bound: Bound) -> f64 {
-        let least = (self.text_bytes() / float(TEXT_BYTES as u64)).max(1.0);
+        // A frame ends with the record that fills it.
+        let largest = float(FRAME_BYTES as u64) + self.text.bytes_per_record;
+        let least = (self.text_bytes() / largest).max(1.0);
         let most = self.text_bytes() / float(FRAME_BYTES as u64) + float(files);
         let alike = float(found.frames) * float(self.count) / float(self.text.records.max(1));
         let bytes = |frames: f64| (frames - alike) * found.frame_cost;

@@ -6,6 +6,7 @@ mod packing;
 mod sample;
 
 use std::{
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -139,7 +140,11 @@ async fn count_stream(
     let _running = job.scan_permit().await?;
     loop {
         let mut read = 0;
-        let progress = job.or_cancelled(query.next(|_| read += 1)).await?.map_err(crate::scan_error)?;
+        let next = query.next(|_| {
+            read += 1;
+            ControlFlow::Continue(())
+        });
+        let progress = job.or_cancelled(next).await?.map_err(crate::scan_error)?;
         count.fetch_add(read, Relaxed);
         job.pace_records(read).await?;
         if progress == QueryProgress::Finished {

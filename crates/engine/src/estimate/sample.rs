@@ -1,6 +1,10 @@
 //! Which records are sampled, and what they take.
 
-use std::{collections::BTreeMap, mem, ops::Range};
+use std::{
+    collections::BTreeMap,
+    mem,
+    ops::{ControlFlow, Range},
+};
 
 use asbackup_cluster::{Cluster, QueryProgress, QuerySpec};
 use asbackup_model::{Block, PartitionId, RecordView};
@@ -130,6 +134,7 @@ impl<'a> Sample<'a> {
             let next = query.next(|record| {
                 read += 1;
                 self.take(record);
+                ControlFlow::Continue(())
             });
             let progress = job.or_cancelled(next).await?.map_err(crate::scan_error)?;
             self.pack().await?;

@@ -166,6 +166,11 @@ impl Manifest {
         seal(self, hashing)
     }
 
+    /// Returns whether the files are compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.envelope.compression.is_some()
+    }
+
     /// Reads a manifest, and checks its seal and what it says about itself. One that was sealed with a key needs it, and
     /// no other takes one.
     pub(crate) fn decode(bytes: &[u8], key: Option<&AesKey>) -> Result<Self, DocumentError> {

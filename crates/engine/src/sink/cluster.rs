@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use asbackup_cluster::{Batch, Cluster, Node, WriteDeadlines};
+use asbackup_cluster::{Batch, Cluster, LargePermit, Node, WriteDeadlines};
 use asbackup_model::{RowBlock, VoidTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -10,7 +10,7 @@ use crate::{
     Clock, Error,
     config::{WriteRetry, Writes},
     job::JobContext,
-    pipeline::{Spare, Tasks},
+    pipeline::{Returns, Tasks},
     plan::check_namespace,
     restore_state::Ticket,
     sink::{backoff::BackOff, dead_letters::DeadLetters, refusal::Refusals, write::Write},
@@ -19,14 +19,19 @@ use crate::{
 /// Size from which on a batch is sent, however few rows it has.
 pub(crate) const BATCH_BYTES: usize = 1 << 20;
 
-/// Bytes of all batches under way.
-pub(crate) const BYTES_IN_FLIGHT: usize = 16 << 20;
+/// Memory of all batches under way.
+pub(crate) const BYTES_IN_FLIGHT: usize = 8 << 20;
+
+/// Memory that emptied batches keep for the next ones.
+pub(crate) const SPARE_BATCH_BYTES: usize = 2 << 20;
 
 /// Rows of one block, and the ticket that counts their answers.
 #[derive(Debug, Default)]
 pub(crate) struct TrackedRows {
     pub(crate) rows: RowBlock,
     pub(crate) ticket: Arc<Ticket>,
+    /// If it holds a large record: until that is in a batch.
+    pub(crate) large: Option<LargePermit>,
 }
 
 /// What all writes of a restore share.
@@ -50,10 +55,10 @@ pub(crate) struct Writer {
 pub(crate) async fn run(
     writer: Arc<Writer>,
     blocks: async_channel::Receiver<TrackedRows>,
-    spare: Spare<TrackedRows>,
+    returns: Returns,
 ) -> Result<(), Error> {
     let mut dealer = Dealer::new(writer);
-    let dealt = dealer.deal_all(&blocks, &spare).await;
+    let dealt = dealer.deal_all(&blocks, &returns).await;
     if dealt.is_err() {
         dealer.writer.job.token.cancel();
     }
@@ -108,13 +113,12 @@ impl Dealer {
     async fn deal_all(
         &mut self,
         blocks: &async_channel::Receiver<TrackedRows>,
-        spare: &Spare<TrackedRows>,
+        returns: &Returns,
     ) -> Result<(), Error> {
         let job = self.writer.job.clone();
-        while let Ok(mut block) = job.or_cancelled(blocks.recv()).await? {
+        while let Ok(block) = job.or_cancelled(blocks.recv()).await? {
             self.deal(&block.rows, &block.ticket).await?;
-            block.rows.clear();
-            spare.give(block);
+            returns.give(block.rows.bytes);
         }
         self.flush().await
     }
@@ -168,7 +172,7 @@ impl Dealer {
         if batch.is_empty() {
             return Ok(());
         }
-        let permits = self.permits(batch.bytes()).await?;
+        let permits = self.permits(batch.memory_bytes()).await?;
         let write = Write { writer: Arc::clone(&self.writer), namespace: self.namespace.clone(), tickets };
         self.writes.spawn(async move {
             let result = write.run(owner, batch).await;
@@ -222,6 +226,10 @@ impl Writer {
 
     pub(super) fn keep_batch(&self, mut batch: Batch) {
         batch.clear();
-        self.spare_batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+        let mut spare = self.spare_batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = spare.iter().map(Batch::memory_bytes).sum();
+        if kept + batch.memory_bytes() <= SPARE_BATCH_BYTES {
+            spare.push(batch);
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! One backup file on its way to storage: text to frames, frames to ciphertext, ciphertext to hash and disk.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use asbackup_codec::{
     asb::{self, FileOrder, Version},
     envelope::{AesCtr, AesKey, BLOCK_BYTES, Layer},
 };
-use asbackup_model::{Block, PartitionSet};
+use asbackup_model::PartitionSet;
 use asbackup_storage::{Local, Upload};
 use aws_lc_rs::rand;
 
@@ -17,6 +17,8 @@ use crate::{
     event::Event,
     job::JobContext,
     manifest::{Hashing, ListedFile, StoredHash},
+    pipeline::Returns,
+    source::scan::Filled,
 };
 
 /// What all files of a backup are wrapped in.
@@ -28,8 +30,14 @@ pub(crate) struct Wrapping {
 
 impl Wrapping {
     /// Prepares for that many files at once.
-    pub(crate) fn new(envelope: &Envelope, key: Option<AesKey>, files: usize) -> Result<Self, Error> {
-        let pool = envelope.compression.map(|zstd| FramePool::start(zstd.codec_level(), files));
+    pub(crate) fn new(
+        envelope: &Envelope,
+        key: Option<AesKey>,
+        files: usize,
+        returns: &Returns,
+    ) -> Result<Self, Error> {
+        let compression = envelope.compression;
+        let pool = compression.map(|zstd| FramePool::start(zstd.codec_level(), files, returns.clone()));
         Ok(Self { frames: pool.transpose()?.map(Arc::new), key })
     }
 
@@ -90,13 +98,28 @@ impl BackupFile {
         };
         let mut header = Vec::new();
         asb::encode_header(&mut header, version, namespace, order);
-        file.append(&mut header, job)?;
+        file.counts.text_bytes += header.len() as u64;
+        match &mut file.frames {
+            None => file.stored.append(&mut header, job)?,
+            Some(frames) => frames.begin_with(header),
+        }
         Ok(file)
     }
 
-    /// Appends a block, whose bytes may be others afterwards.
-    pub(crate) fn write(&mut self, block: &mut Block, job: &JobContext) -> Result<(), Error> {
-        self.append(&mut block.bytes, job)?;
+    /// Appends a block. Its bytes may be others afterwards, or gone to where they are compressed.
+    pub(crate) fn write(
+        &mut self,
+        Filled { block, large }: &mut Filled,
+        job: &JobContext,
+    ) -> Result<(), Error> {
+        self.counts.text_bytes += block.bytes.len() as u64;
+        match &mut self.frames {
+            None => self.stored.append(&mut block.bytes, job)?,
+            Some(frames) => {
+                frames.push(mem::take(&mut block.bytes), large.take())?;
+                self.store_frames(WaitFor::Excess, job)?;
+            }
+        }
         self.counts.records += block.records;
         self.counts.partitions |= block.partitions;
         job.counters.add_inexact(block.inexact);
@@ -108,8 +131,7 @@ impl BackupFile {
         &self.name
     }
 
-    /// Hands all that was written to storage: the open frame is closed, and frames in flight are waited for. What is
-    /// stored then ends with an entry.
+    /// Hands all that was written to storage: frames in flight are waited for. What is stored then ends with an entry.
     pub(crate) fn flush(&mut self, job: &JobContext) -> Result<(), Error> {
         if let Some(frames) = &mut self.frames {
             frames.close()?;
@@ -135,21 +157,11 @@ impl BackupFile {
         name_file(name, upload, &hash, counts, job)
     }
 
-    fn append(&mut self, text: &mut [u8], job: &JobContext) -> Result<(), Error> {
-        self.counts.text_bytes += text.len() as u64;
-        match &mut self.frames {
-            None => self.stored.append(text, job),
-            Some(frames) => {
-                frames.push(text)?;
-                self.store_frames(WaitFor::Excess, job)
-            }
-        }
-    }
-
     fn store_frames(&mut self, wait: WaitFor, job: &JobContext) -> Result<(), Error> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
-        while let Some(mut frame) = frames.take(wait)? {
-            self.stored.append(&mut frame, job)?;
+        while let Some(mut made) = frames.take(wait)? {
+            self.stored.append(&mut made.frame, job)?;
+            frames.done_with(made);
         }
         Ok(())
     }

@@ -6,34 +6,56 @@ use std::{
     mem,
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         mpsc::{self, TryRecvError},
     },
     thread::{self, JoinHandle},
 };
 
+use asbackup_cluster::LargePermit;
 use asbackup_codec::envelope::{Compressor, Level, ZstdError};
 
-use crate::{Error, ErrorKind, pipeline::BLOCK_BYTES};
+use crate::{Error, ErrorKind, pipeline::Returns};
 
-/// Text from which on a frame is closed. Larger frames hardly get smaller, and each file has one that is open.
-pub(crate) const FRAME_BYTES: usize = 1 << 20;
+/// Text from which on a block goes that becomes a frame. Larger frames hardly get smaller, and each stream fills one.
+pub(crate) const FRAME_BYTES: usize = 512 << 10;
+
+/// Returns how many blocks may be on their way through the pool beside those that are being filled: more than can lie in
+/// files that wait for the next block.
+pub(crate) fn waiting_blocks() -> usize {
+    2 * threads() + 2
+}
 
 /// Threads that compress frames for all files of a job. They end with the last owner of the pool.
 #[derive(Debug)]
 pub(crate) struct FramePool {
     jobs: async_channel::Sender<Job>,
-    /// Emptied texts, whose memory is used again.
-    spare: Arc<Mutex<Vec<Vec<u8>>>>,
-    /// Frames of one file that may be in flight.
+    /// Where texts go whose frames are stored.
+    returns: Returns,
+    /// Frames of one file that may be in flight while it waits for the next block.
     per_file: usize,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// One frame to make.
 struct Job {
-    text: Vec<u8>,
-    made: mpsc::SyncSender<Result<Vec<u8>, ZstdError>>,
+    text: Text,
+    made: mpsc::SyncSender<Result<Made, ZstdError>>,
+}
+
+/// The text of a frame. It is kept as long as the frame: so there are no more frames than blocks.
+#[derive(Debug)]
+struct Text {
+    bytes: Vec<u8>,
+    #[expect(dead_code, reason = "it is given back when it is dropped")]
+    large: Option<LargePermit>,
+}
+
+/// A frame and what it was made of.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) frame: Vec<u8>,
+    text: Text,
 }
 
 impl FramePool {
@@ -41,20 +63,14 @@ impl FramePool {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(crate) fn start(level: Level, files: usize) -> Result<Self, Error> {
+    pub(crate) fn start(level: Level, files: usize, returns: Returns) -> Result<Self, Error> {
         let count = threads();
         let (jobs, queue) = async_channel::bounded::<Job>(count);
-        let spare = Arc::new(Mutex::new(Vec::new()));
-        let mut pool = Self {
-            jobs,
-            spare: Arc::clone(&spare),
-            per_file: (2 * count).div_ceil(files.max(1)),
-            threads: Vec::new(),
-        };
+        let mut pool = Self { jobs, returns, per_file: per_file(files, count), threads: Vec::new() };
         for _ in 0..count {
-            let (queue, spare) = (queue.clone(), Arc::clone(&spare));
+            let queue = queue.clone();
             let worker = thread::Builder::new().name("compress".to_owned());
-            let thread = worker.spawn(move || work(level, &queue, &spare)).map_err(|error| {
+            let thread = worker.spawn(move || work(level, &queue)).map_err(|error| {
                 Error::of(ErrorKind::Internal, "cannot start a thread for compression").source(error).build()
             })?;
             pool.threads.push(thread);
@@ -62,17 +78,11 @@ impl FramePool {
         Ok(pool)
     }
 
-    fn submit(&self, text: Vec<u8>) -> Result<InFlight, Error> {
+    fn submit(&self, text: Text) -> Result<InFlight, Error> {
         let (made, frame) = mpsc::sync_channel(1);
-        let text_bytes = text.len() as u64;
+        let text_bytes = text.bytes.len() as u64;
         self.jobs.send_blocking(Job { text, made }).map_err(|_| vanished())?;
         Ok(InFlight { text_bytes, frame })
-    }
-
-    /// Returns an emptied text, or a new one that needn't grow.
-    fn spare(&self) -> Vec<u8> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| Vec::with_capacity(TEXT_BYTES))
     }
 }
 
@@ -86,38 +96,43 @@ impl Drop for FramePool {
     }
 }
 
+/// Returns how many frames of a file may wait to be taken: few files keep the threads busy that way, and many by their number.
+fn per_file(files: usize, threads: usize) -> usize {
+    if files > threads { 0 } else { (threads + 1).div_ceil(files.max(1)) }
+}
+
 /// Returns how many threads compress: as many as there are CPUs.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-fn work(level: Level, queue: &async_channel::Receiver<Job>, spare: &Mutex<Vec<Vec<u8>>>) {
+fn work(level: Level, queue: &async_channel::Receiver<Job>) {
     let mut compressor = Compressor::new(level);
     let mut frame = Vec::new();
-    while let Ok(Job { mut text, made }) = queue.recv_blocking() {
+    while let Ok(Job { text, made }) = queue.recv_blocking() {
         // A copy, so that what waits for its writer is no larger than it has to be.
-        let compressed = compressor.compress(&text, &mut frame).map(|()| frame.as_slice().to_vec());
-        text.clear();
-        if text.capacity() <= TEXT_BYTES {
-            spare.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        let compressed = compressor.compress(&text.bytes, &mut frame).map(|()| frame.as_slice().to_vec());
+        if frame.capacity() > 2 * FRAME_BYTES {
+            frame = Vec::new();
         }
         // A writer that has failed no longer waits.
-        let _ = made.send(compressed);
+        let _ = made.send(compressed.map(|frame| Made { frame, text }));
     }
 }
 
-/// The frames of one file: one that is open, and those that are being made.
+/// The frames of one file that are being made.
 #[derive(Debug)]
 pub(crate) struct Frames {
     pool: Arc<FramePool>,
-    open: Vec<u8>,
+    /// What the next frame begins with.
+    front: Vec<u8>,
     in_flight: VecDeque<InFlight>,
 }
 
 #[derive(Debug)]
 struct InFlight {
     text_bytes: u64,
-    frame: mpsc::Receiver<Result<Vec<u8>, ZstdError>>,
+    frame: mpsc::Receiver<Result<Made, ZstdError>>,
 }
 
 /// For which frames a file waits.
@@ -131,28 +146,28 @@ pub(crate) enum WaitFor {
 
 impl Frames {
     pub(crate) fn new(pool: Arc<FramePool>) -> Self {
-        let open = pool.spare();
-        Self { pool, open, in_flight: VecDeque::new() }
+        Self { pool, front: Vec::new(), in_flight: VecDeque::new() }
     }
 
-    /// Adds whole entries, and closes the frame if it is large enough.
-    pub(crate) fn push(&mut self, text: &[u8]) -> Result<(), Error> {
-        self.open.extend_from_slice(text);
-        if self.open.len() < FRAME_BYTES { Ok(()) } else { self.close() }
+    /// Puts a few entries in front of the next text.
+    pub(crate) fn begin_with(&mut self, front: Vec<u8>) {
+        self.front = front;
     }
 
-    /// Closes the frame, unless it is empty.
-    pub(crate) fn close(&mut self) -> Result<(), Error> {
-        if !self.open.is_empty() {
-            let text = mem::replace(&mut self.open, self.pool.spare());
-            self.in_flight.push_back(self.pool.submit(text)?);
-        }
+    /// Makes a frame of whole entries. They go back to where blocks come from once the frame is done with.
+    pub(crate) fn push(&mut self, mut bytes: Vec<u8>, large: Option<LargePermit>) -> Result<(), Error> {
+        bytes.splice(..0, mem::take(&mut self.front));
+        self.in_flight.push_back(self.pool.submit(Text { bytes, large })?);
         Ok(())
     }
 
-    /// Takes the next frame that is made, in the order in which they were closed. None: there is none, and nothing to
-    /// wait for.
-    pub(crate) fn take(&mut self, wait: WaitFor) -> Result<Option<Vec<u8>>, Error> {
+    /// Makes a frame of what was to be in front of the next one.
+    pub(crate) fn close(&mut self) -> Result<(), Error> {
+        if self.front.is_empty() { Ok(()) } else { self.push(Vec::new(), None) }
+    }
+
+    /// Takes the next frame that is made, in the order of their texts. None: there is none, and nothing to wait for.
+    pub(crate) fn take(&mut self, wait: WaitFor) -> Result<Option<Made>, Error> {
         let Some(InFlight { frame, .. }) = self.in_flight.front() else { return Ok(None) };
         let made = if wait == WaitFor::All || self.in_flight.len() > self.pool.per_file {
             frame.recv().map_err(|_| vanished())?
@@ -165,6 +180,11 @@ impl Frames {
         };
         self.in_flight.pop_front();
         made.map(Some).map_err(not_compressed)
+    }
+
+    /// Gives back what a frame was made of, which is stored.
+    pub(crate) fn done_with(&self, made: Made) {
+        self.pool.returns.give(made.text.bytes);
     }
 
     /// Returns how many bytes of text are in frames that are being made.
@@ -182,14 +202,17 @@ fn vanished() -> Error {
     Error::of(ErrorKind::Internal, "a thread for compression has ended").build()
 }
 
-/// The most that the text of a frame takes, unless an entry is larger than a block.
-pub(crate) const TEXT_BYTES: usize = FRAME_BYTES + 2 * BLOCK_BYTES;
-
 #[cfg(test)]
 mod tests {
     use asbackup_codec::envelope::{Decompressed, Decompressor};
 
     use super::*;
+    use crate::pipeline::Buffers;
+
+    fn pool(files: usize) -> (Arc<FramePool>, Buffers) {
+        let (buffers, returns) = Buffers::new(100, FRAME_BYTES);
+        (Arc::new(FramePool::start(Level::DEFAULT, files, returns).unwrap()), buffers)
+    }
 
     fn decompress(frame: &[u8]) -> Vec<u8> {
         let mut text = vec![0; 1 << 20];
@@ -202,14 +225,13 @@ mod tests {
 
     #[test]
     fn frames_come_back_in_order() {
-        let pool = Arc::new(FramePool::start(Level::DEFAULT, 1).unwrap());
+        let (pool, _buffers) = pool(1);
         let mut frames = Frames::new(Arc::clone(&pool));
         let (mut made, mut count) = (Vec::new(), 0_u8);
         for number in 0..50 {
             // Large and small ones take turns, so that later ones are done sooner.
             let bytes = if number % 2 == 0 { 200_000 } else { 1 };
-            frames.push(&vec![number; bytes]).unwrap();
-            frames.close().unwrap();
+            frames.push(vec![number; bytes], None).unwrap();
             count += 1;
             while let Some(frame) = frames.take(WaitFor::Excess).unwrap() {
                 made.push(frame);
@@ -220,19 +242,53 @@ mod tests {
             made.push(frame);
         }
         assert_eq!(frames.bytes_in_flight(), 0);
-        let first: Vec<u8> = made.iter().map(|frame| decompress(frame)[0]).collect();
+        let first: Vec<u8> = made.iter().map(|made| decompress(&made.frame)[0]).collect();
         assert_eq!(first, (0..count).collect::<Vec<u8>>());
     }
 
     #[test]
-    fn a_frame_is_closed_once_it_is_large_enough() {
-        let pool = Arc::new(FramePool::start(Level::DEFAULT, 1).unwrap());
+    fn front_is_part_of_the_next_frame_or_one_of_its_own() {
+        let (pool, _buffers) = pool(1);
+        for (text, count) in [(Some(&b"text"[..]), 1), (None, 1)] {
+            let mut frames = Frames::new(Arc::clone(&pool));
+            frames.begin_with(b"front ".to_vec());
+            if let Some(text) = text {
+                frames.push(text.to_vec(), None).unwrap();
+            }
+            frames.close().unwrap();
+            assert_eq!(frames.in_flight.len(), count);
+            let made = frames.take(WaitFor::All).unwrap().unwrap();
+            assert_eq!(decompress(&made.frame), [b"front ", text.unwrap_or_default()].concat());
+        }
+    }
+
+    #[test]
+    fn a_text_goes_back_when_its_frame_is_done_with() {
+        let (pool, buffers) = pool(1);
+        let all: Vec<_> = (0..100).map(|_| buffers.take_blocking().unwrap()).collect();
         let mut frames = Frames::new(pool);
-        frames.push(&vec![7; FRAME_BYTES - 1]).unwrap();
-        assert_eq!(frames.bytes_in_flight(), 0);
-        frames.push(b"x").unwrap();
-        assert_eq!(frames.bytes_in_flight(), FRAME_BYTES as u64);
-        frames.close().unwrap();
-        assert_eq!(frames.in_flight.len(), 1, "an empty frame isn't closed");
+        for mut text in all {
+            text.push(7);
+            frames.push(text, None).unwrap();
+            let made = frames.take(WaitFor::All).unwrap().unwrap();
+            frames.done_with(made);
+        }
+        assert!((0..100).all(|_| buffers.take_blocking().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn fewer_frames_wait_than_there_are_blocks_for() {
+        for threads in 1..100 {
+            for files in 1..300 {
+                assert!(
+                    files * per_file(files, threads) < 2 * threads + 2,
+                    "{files} files, {threads} threads"
+                );
+                assert!(
+                    files * (per_file(files, threads) + 1) > threads,
+                    "{files} files keep {threads} threads busy"
+                );
+            }
+        }
     }
 }

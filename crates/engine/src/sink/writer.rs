@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use asbackup_model::Block;
-
 use super::{file::BackupFile, file_set::FileSet};
-use crate::{Error, checkpoint::Advance, job::JobContext, pipeline::Spare};
+use crate::{Error, checkpoint::Advance, job::JobContext, pipeline::Returns, source::scan::Filled};
 
 /// One writer: takes blocks from its queue until that ends. Blocks, so it belongs on a thread of its own.
 pub(crate) struct Writer<'a> {
@@ -20,11 +18,11 @@ impl Writer<'_> {
     /// Writes all blocks. However this ends, what was written is durable then.
     pub(crate) fn run(
         mut self,
-        blocks: &async_channel::Receiver<Block>,
-        spare: &Spare<Block>,
+        blocks: &async_channel::Receiver<Filled>,
+        returns: &Returns,
     ) -> Result<(), Error> {
         let mut advance = Advance::default();
-        match self.write_all(blocks, spare, &mut advance) {
+        match self.write_all(blocks, returns, &mut advance) {
             Ok(()) => match self.open {
                 Some(file) => self.files.complete(file, &advance, self.job),
                 None => self.files.checkpoint().advanced(&advance),
@@ -38,18 +36,21 @@ impl Writer<'_> {
 
     fn write_all(
         &mut self,
-        blocks: &async_channel::Receiver<Block>,
-        spare: &Spare<Block>,
+        blocks: &async_channel::Receiver<Filled>,
+        returns: &Returns,
         advance: &mut Advance,
     ) -> Result<(), Error> {
         let mut saved = Instant::now();
-        while let Ok(mut block) = blocks.recv_blocking() {
+        while let Ok(mut filled) = blocks.recv_blocking() {
             if self.job.token.is_cancelled() {
                 return Err(Error::cancelled());
             }
-            self.write(&mut block, advance)?;
-            block.clear();
-            spare.give(block);
+            self.write(&mut filled, advance)?;
+            // Text that is to be compressed comes back from there.
+            if filled.block.bytes.capacity() > 0 {
+                returns.give(filled.block.bytes);
+            }
+            drop(filled.large);
             if self.files.checkpoint().is_due(saved) {
                 self.settle(advance)?;
                 saved = Instant::now();
@@ -58,9 +59,9 @@ impl Writer<'_> {
         if self.job.token.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
-    fn write(&mut self, block: &mut Block, advance: &mut Advance) -> Result<(), Error> {
-        if block.bytes.is_empty() {
-            advance.add(block);
+    fn write(&mut self, filled: &mut Filled, advance: &mut Advance) -> Result<(), Error> {
+        if filled.block.bytes.is_empty() {
+            advance.add(&filled.block);
             return Ok(());
         }
         // A file that can't be written to has bytes that are in no account: it isn't settled again.
@@ -68,12 +69,12 @@ impl Writer<'_> {
             Some(file) => file,
             None => self.files.record_file(self.number, self.job)?,
         };
-        let written = file.write(block, self.job).and_then(|()| self.files.is_full(&mut file, self.job));
+        let written = file.write(filled, self.job).and_then(|()| self.files.is_full(&mut file, self.job));
         let Ok(is_full) = written else {
             *advance = Advance::default();
             return written.map(drop);
         };
-        advance.add(block);
+        advance.add(&filled.block);
         if is_full {
             return self.files.complete(file, &std::mem::take(advance), self.job);
         }

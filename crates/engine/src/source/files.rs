@@ -7,12 +7,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use asbackup_cluster::{LargePermit, LargeRecords};
 use asbackup_codec::{
     Step,
     asb::{DecodeError, Decoder, Entry, Version},
 };
 use asbackup_model::{PartitionId, PartitionSet, RecordLayout, RecordView, SecondaryIndex, UdfModule};
 use asbackup_storage::{Local, StoredFile};
+use tokio::runtime::Handle;
 
 use super::{
     input::Input,
@@ -48,6 +50,8 @@ pub(crate) enum FileEntry<'a> {
         record: RecordView<'a>,
         /// Its text; none of a version whose text means something else in the present one.
         text: Option<&'a [u8]>,
+        /// If the buffer has grown for it. Whoever keeps it keeps the permit too.
+        large: Option<LargePermit>,
     },
     SecondaryIndex(SecondaryIndex),
     UdfModule(UdfModule),
@@ -62,6 +66,9 @@ pub(crate) struct FileReader<'a> {
     layout: RecordLayout,
     workspace: Workspace,
     counts: EntryCounts,
+    large_entries: LargeRecords,
+    /// While the buffer is larger than usual.
+    large: Option<LargePermit>,
 }
 
 /// How many entries a file held, and of which partitions.
@@ -75,7 +82,8 @@ struct EntryCounts {
 }
 
 impl<'a> FileReader<'a> {
-    pub(crate) fn new(storage: &'a Local, job: &'a JobContext) -> Self {
+    /// Returns a reader that asks for a permit for each entry larger than its buffer.
+    pub(crate) fn new(storage: &'a Local, job: &'a JobContext, large_entries: LargeRecords) -> Self {
         Self {
             storage,
             job,
@@ -83,6 +91,8 @@ impl<'a> FileReader<'a> {
             layout: RecordLayout::new(),
             workspace: Workspace::default(),
             counts: EntryCounts::default(),
+            large_entries,
+            large: None,
         }
     }
 
@@ -126,6 +136,8 @@ impl<'a> FileReader<'a> {
             if self.job.token.is_cancelled() {
                 return Err(Error::cancelled());
             }
+            self.buffer.move_to_front();
+            self.permit(need)?;
             let filled = self.buffer.fill(need, |into| input.read(into))?;
             self.job.counters.bytes_stored.add(input.stored_bytes() - counted);
             counted = input.stored_bytes();
@@ -135,6 +147,20 @@ impl<'a> FileReader<'a> {
                 return decoder.finish(rest).map_err(|error| damaged(file, &error));
             }
         }
+    }
+
+    /// Waits for a permit if the buffer has to grow.
+    fn permit(&mut self, need: usize) -> Result<(), Error> {
+        match self.buffer.bytes().len() + need > CHUNK_BYTES {
+            true if self.large.is_none() => {
+                let permit = self.job.or_cancelled(self.large_entries.permit());
+                self.large = Some(Handle::current().block_on(permit)?);
+            }
+            true => {}
+            // Nobody took it with the entry that it was for.
+            false => self.large = None,
+        }
+        Ok(())
     }
 
     /// Decodes what is in the buffer, and returns how many bytes the next entry lacks.
@@ -159,7 +185,8 @@ impl<'a> FileReader<'a> {
                             self.counts.records += 1;
                             self.counts.partitions.insert(record.digest.partition());
                             let text = input.get(..used).filter(|_| decoder.version() != Some(Version::V30));
-                            on_entry(FileEntry::Record { record, text }, end)?;
+                            let large = self.large.take();
+                            on_entry(FileEntry::Record { record, text, large }, end)?;
                         }
                         Entry::SecondaryIndex(index) => {
                             self.counts.indexes += 1;
@@ -237,7 +264,7 @@ enum Filled {
     AtEnd,
 }
 
-/// A buffer whose unfinished tail moves to the front before more is read behind it.
+/// A buffer whose unfinished tail has to be moved to the front before more is read behind it.
 #[derive(Debug)]
 struct Buffer {
     space: Vec<u8>,
@@ -262,15 +289,22 @@ impl Buffer {
         self.start += bytes;
     }
 
+    /// Moves the unfinished tail to the front, and shrinks to the usual size behind a large entry.
+    fn move_to_front(&mut self) {
+        self.space.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.space.len() > CHUNK_BYTES && self.end <= CHUNK_BYTES {
+            self.space.truncate(CHUNK_BYTES);
+            self.space.shrink_to_fit();
+        }
+    }
+
     /// Reads until at least `need` more bytes are there, or the input ends.
     fn fill<E>(
         &mut self,
         need: usize,
         mut read: impl FnMut(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Filled, E> {
-        self.space.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
-        self.shrink(self.end + need);
         let mut bytes = 0;
         while bytes < need {
             if self.end == self.space.len() {
@@ -288,20 +322,16 @@ impl Buffer {
     }
 
     /// Grows for a large entry, at most to twice the size: a damaged length must not take memory for bytes that
-    /// aren't there.
+    /// aren't there. Little of what comes behind the entry is read with it, so that the buffer can shrink then.
     fn grow(&mut self, more_bytes: usize) {
-        let bytes = self.space.len() + more_bytes.next_multiple_of(CHUNK_BYTES).min(self.space.len());
-        self.space.resize(bytes, 0);
-    }
-
-    /// Shrinks behind a large entry.
-    fn shrink(&mut self, bytes: usize) {
-        if self.space.len() > CHUNK_BYTES && bytes <= CHUNK_BYTES {
-            self.space.truncate(CHUNK_BYTES);
-            self.space.shrink_to_fit();
-        }
+        let more_bytes = more_bytes.next_multiple_of(STEP_BYTES).min(self.space.len());
+        self.space.reserve_exact(more_bytes);
+        self.space.resize(self.space.len() + more_bytes, 0);
     }
 }
+
+/// By how much a buffer grows at least: some entries don't say how long they are.
+const STEP_BYTES: usize = CHUNK_BYTES / 4;
 
 fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
     let position = error.position();
@@ -364,7 +394,8 @@ mod tests {
             limits: std::sync::Arc::default(),
             events: EventLog::new().0,
         };
-        FileReader::new(&Local::directory(directory.path()), &job).read(&file, |_, _| Ok(())).unwrap()
+        let source = Local::directory(directory.path());
+        FileReader::new(&source, &job, LargeRecords::new(1)).read(&file, |_, _| Ok(())).unwrap()
     }
 
     #[test]
@@ -386,6 +417,7 @@ mod tests {
         let filled = buffer.fill(4, |into| input.read(into)).unwrap();
         assert_eq!((filled, buffer.bytes()), (Filled::Enough, &b"abcd"[..]));
         buffer.consume(3);
+        buffer.move_to_front();
         let filled = buffer.fill(9, |into| input.read(into)).unwrap();
         assert_eq!((filled, buffer.bytes()), (Filled::AtEnd, &b"def"[..]));
     }
@@ -405,9 +437,11 @@ mod tests {
         let input = vec![7; 3 * CHUNK_BYTES];
         let mut input = input.as_slice();
         buffer.fill(2 * CHUNK_BYTES + 1, |into| input.read(into)).unwrap();
-        assert_eq!(buffer.space.len(), 3 * CHUNK_BYTES);
-        buffer.consume(buffer.bytes().len());
-        buffer.fill(1, |into| (&b"x"[..]).read(into)).unwrap();
-        assert_eq!(buffer.space.len(), CHUNK_BYTES);
+        assert_eq!(buffer.space.len(), 2 * CHUNK_BYTES + STEP_BYTES);
+        buffer.move_to_front();
+        assert_eq!(buffer.space.len(), 2 * CHUNK_BYTES + STEP_BYTES);
+        buffer.consume(2 * CHUNK_BYTES + 1);
+        buffer.move_to_front();
+        assert_eq!((buffer.space.len(), buffer.bytes().len()), (CHUNK_BYTES, STEP_BYTES - 1));
     }
 }

@@ -12,8 +12,10 @@ use crate::{
     Error, ErrorKind,
     config::ExpectedCompression,
     manifest::{Hashing, StoredHash},
-    pipeline::CHUNK_BYTES,
 };
+
+/// Compressed bytes that are read at once. They become several times as much text.
+pub(crate) const CHUNK_BYTES: usize = 64 << 10;
 
 /// What is known of the files of a backup before they are opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

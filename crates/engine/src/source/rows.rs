@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use asbackup_cluster::LargeRecords;
 use asbackup_model::{RecordView, VoidTime};
 use asbackup_storage::Local;
 
@@ -10,7 +11,7 @@ use crate::{
     Clock, Error, ErrorKind,
     job::JobContext,
     manifest::{SetFile, refuse},
-    pipeline::{BLOCK_BYTES, Spare},
+    pipeline::Buffers,
     restore_state::{Counts, Ledger, ReadFile},
     sink::{
         cluster::TrackedRows,
@@ -28,7 +29,8 @@ pub(crate) struct RowReader {
     pub(crate) clock: Clock,
     pub(crate) rows: async_channel::Sender<TrackedRows>,
     pub(crate) metadata: async_channel::Sender<TrackedMetadata>,
-    pub(crate) spare: Spare<TrackedRows>,
+    pub(crate) buffers: Buffers,
+    pub(crate) large_entries: LargeRecords,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) texts: Texts,
     pub(crate) job: JobContext,
@@ -67,7 +69,8 @@ impl RowReader {
 
     fn read_all(&mut self, source: &Local, files: &FileQueue) -> Result<(), Error> {
         let job = self.job.clone();
-        let mut reader = FileReader::new(source, &job);
+        let mut reader = FileReader::new(source, &job, self.large_entries.clone());
+        self.in_hand.block.rows.bytes = self.buffers.take_blocking()?;
         while let Some(file) = files.take() {
             let progress = self.ledger.file(&file.stored.name).ok_or_else(|| {
                 Error::of(ErrorKind::Internal, format!("{} isn't in the ledger", file.stored.name)).build()
@@ -105,13 +108,18 @@ impl RowReader {
 
     fn take(&mut self, entry: FileEntry<'_>, end: u64, file: &str, progress: &ReadFile) -> Result<(), Error> {
         match entry {
-            FileEntry::Record { record, text } => self.take_record(&record, text, file, progress)?,
+            FileEntry::Record { record, text, large } => {
+                self.take_record(&record, text, file, progress)?;
+                self.in_hand.block.large = large;
+            }
             FileEntry::SecondaryIndex(index) => self.send_metadata(Metadata::Index(index))?,
             FileEntry::UdfModule(udf) => self.send_metadata(Metadata::Udf(udf))?,
         }
         let hand = &mut self.in_hand;
         hand.end = end;
-        let is_full = hand.block.rows.bytes.len() >= BLOCK_BYTES || end - hand.start >= TEXT_BYTES;
+        let is_full = hand.block.rows.bytes.len() >= self.buffers.block_bytes()
+            || hand.block.large.is_some()
+            || end - hand.start >= TEXT_BYTES;
         if is_full { self.next_block(progress) } else { Ok(()) }
     }
 
@@ -151,10 +159,14 @@ impl RowReader {
         let hand = &mut self.in_hand;
         let rows = hand.block.rows.rows.len() as u64;
         hand.block.ticket.close(hand.end, rows, &counts);
-        if rows > 0 {
-            let full = std::mem::replace(&mut hand.block, self.spare.take());
-            self.rows.send_blocking(full).map_err(|_| Error::cancelled())?;
+        if rows == 0 {
+            hand.block.large = None;
+            return Ok(());
         }
+        let full = std::mem::take(&mut hand.block);
+        hand.block.rows.rows.reserve_exact(full.rows.rows.len());
+        self.rows.send_blocking(full).map_err(|_| Error::cancelled())?;
+        hand.block.rows.bytes = self.buffers.take_blocking()?;
         Ok(())
     }
 

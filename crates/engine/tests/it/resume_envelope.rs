@@ -40,7 +40,7 @@ pub(crate) fn envelopes() -> [Envelope; 3] {
 
 /// Saves after each block, and begins a file every few blocks.
 fn wrapped(envelope: &Envelope) -> BackupConfig {
-    let limit = if envelope.compression.is_some() { 60_000 } else { 500_000 };
+    let limit = if envelope.compression.is_some() { 120_000 } else { 500_000 };
     let mut config = config(2, Some(limit));
     config.envelope = envelope.clone();
     config
