@@ -50,7 +50,7 @@ fn verdict(passed: bool) -> &'static str {
 
 type Step = fn(&Workspace) -> Result<()>;
 
-const STEPS: [(&str, Step); 12] = [
+const STEPS: [(&str, Step); 13] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("build", Workspace::build_programs),
@@ -62,6 +62,7 @@ const STEPS: [(&str, Step); 12] = [
     ("kill", kill),
     ("damage", damage::run_short),
     ("demo", demo),
+    ("memory", memory),
     ("bench", bench),
 ];
 
@@ -100,6 +101,12 @@ fn kill(workspace: &Workspace) -> Result<()> {
 }
 
 /// Shows that the bench runs; so few records say nothing about the targets.
+/// Small records and few streams; the command without arguments measures all that there are bounds for.
+fn memory(workspace: &Workspace) -> Result<()> {
+    let args = ["memory", "--ours-only", "--only", "400", "--mib", "64", "--parallel", "8", "--check"];
+    process::run(Command::new(workspace.program("asbackup-xtask")).args(args))
+}
+
 fn bench(workspace: &Workspace) -> Result<()> {
     println!("20,000 records show that it runs; the targets are for a million");
     let args = ["bench", "--records", "20000", "--rounds", "1"];

@@ -33,7 +33,7 @@ use crate::workspace::Workspace;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
-    /// The whole gate: format, lints, tests, docs, layers, vectors, interop, kills, damage, demo and a short bench.
+    /// The whole gate: format, lints, tests, docs, layers, vectors, interop, kills, damage, demo, memory and a short bench.
     Ci,
     /// Compares the dependencies of the crates with the table in ARCHITECTURE.md.
     Layers,
