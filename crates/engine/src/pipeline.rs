@@ -101,6 +101,12 @@ impl Returns {
         }
     }
 
+    /// Frees what a buffer has grown by. Its bytes are gone.
+    pub(crate) fn shrink(&self, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        buffer.shrink_to(self.usual_bytes);
+    }
+
     fn send(&self, buffer: Vec<u8>) {
         // There is room for all that were taken. Closed: nobody asks any more.
         let _ = self.emptied.try_send(buffer);

@@ -47,7 +47,6 @@ struct Job {
 #[derive(Debug)]
 struct Text {
     bytes: Vec<u8>,
-    #[expect(dead_code, reason = "it is given back when it is dropped")]
     large: Option<LargePermit>,
 }
 
@@ -68,9 +67,9 @@ impl FramePool {
         let (jobs, queue) = async_channel::bounded::<Job>(count);
         let mut pool = Self { jobs, returns, per_file: per_file(files, count), threads: Vec::new() };
         for _ in 0..count {
-            let queue = queue.clone();
+            let (queue, returns) = (queue.clone(), pool.returns.clone());
             let worker = thread::Builder::new().name("compress".to_owned());
-            let thread = worker.spawn(move || work(level, &queue)).map_err(|error| {
+            let thread = worker.spawn(move || work(level, &queue, &returns)).map_err(|error| {
                 Error::of(ErrorKind::Internal, "cannot start a thread for compression").source(error).build()
             })?;
             pool.threads.push(thread);
@@ -106,14 +105,19 @@ pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-fn work(level: Level, queue: &async_channel::Receiver<Job>) {
+fn work(level: Level, queue: &async_channel::Receiver<Job>, returns: &Returns) {
     let mut compressor = Compressor::new(level);
     let mut frame = Vec::new();
-    while let Ok(Job { text, made }) = queue.recv_blocking() {
+    while let Ok(Job { mut text, made }) = queue.recv_blocking() {
         // A copy, so that what waits for its writer is no larger than it has to be.
         let compressed = compressor.compress(&text.bytes, &mut frame).map(|()| frame.as_slice().to_vec());
         if frame.capacity() > 2 * FRAME_BYTES {
             frame = Vec::new();
+        }
+        if let Some(permit) = text.large.take() {
+            // Not with the frame: that may lie until its file gets another block, which may be waiting for this permit.
+            returns.shrink(&mut text.bytes);
+            drop(permit);
         }
         // A writer that has failed no longer waits.
         let _ = made.send(compressed.map(|frame| Made { frame, text }));
@@ -204,6 +208,7 @@ fn vanished() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use asbackup_cluster::LargeRecords;
     use asbackup_codec::envelope::{Decompressed, Decompressor};
 
     use super::*;
@@ -274,6 +279,23 @@ mod tests {
             frames.done_with(made);
         }
         assert!((0..100).all(|_| buffers.take_blocking().unwrap().is_empty()));
+    }
+
+    #[tokio::test]
+    async fn large_records_whose_frames_nobody_takes_hold_no_permit() {
+        let (pool, buffers) = pool(1);
+        let permits = LargeRecords::new(1);
+        let mut frames = Frames::new(pool);
+        let all: Vec<_> = (0..100).map(|_| buffers.take_blocking().unwrap()).collect();
+        for mut text in all.into_iter().take(2) {
+            text.resize(4 * FRAME_BYTES, 7);
+            frames.push(text, Some(permits.permit().await)).unwrap();
+        }
+        for _ in 0..2 {
+            let made = frames.take(WaitFor::All).unwrap().unwrap();
+            frames.done_with(made);
+            assert!(buffers.take_blocking().unwrap().capacity() < 2 * FRAME_BYTES);
+        }
     }
 
     #[test]
