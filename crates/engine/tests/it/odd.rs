@@ -1,6 +1,6 @@
 //! Data that is odd but legal: it comes back as it was.
 
-use asbackup::{Local, Spelling};
+use asbackup::{Local, Parallelism, Spelling, Zstd};
 use asbackup_model::{
     BinSlot, BytesType, Digest, IndexKind, IndexedType, KeySlot, RecordLayout, SecondaryIndex, Span,
     UdfModule, UserKey, ValueSlot, VoidTime,
@@ -164,6 +164,32 @@ async fn large_records_come_back() {
     let text = vec![b'\n'; 20 << 20];
     Odd::new(Some(b"huge"), 7).string(b"text", &text).put(&from);
     assert!(check_round_trip(&from).await.is_empty());
+}
+
+/// More than may be in memory at once, and frames of them that lie until their file gets another block.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_large_records_are_compressed_into_few_files() {
+    let from = roomy();
+    for number in 0..24 {
+        Odd::new(Some(b"large"), number).string(b"text", &vec![b'a'; 400 << 10]).put(&from);
+    }
+    for streams in 1..=3 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = backup_config();
+        config.readers = Parallelism::new(streams).unwrap();
+        config.writers = config.readers;
+        config.envelope.compression = Some(Zstd::level(1).unwrap());
+        let job = client(&from).await.backup(config, Local::directory(directory.path()));
+        assert_eq!(job.wait().await.unwrap().records.written, 24);
+        let into = roomy();
+        client(&into)
+            .await
+            .restore(restore_config(), Local::directory(directory.path()))
+            .wait()
+            .await
+            .unwrap();
+        assert_same(&from, &into, NAMESPACE);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
