@@ -14,10 +14,10 @@ use anyhow::{Context, Result, bail, ensure};
 use asbackup_testserver::{Command as Request, Fault, FaultAction, TestServer};
 use serde_json::Value;
 
-use crate::bench::{JobKind, Size, load, measured, remove};
+use crate::bench::{BACKUP, JobKind, KEY, RESTORE, SOURCE, Size, TARGET, load, measured, remove};
 use crate::measure::Usage;
 use crate::process;
-use crate::tools::{Envelope, Job, Place, Side, Spelling, Tools, records_written};
+use crate::tools::{Envelope, Place, Side, Tools, records_written};
 use crate::workspace::Workspace;
 
 /// What to measure.
@@ -254,14 +254,6 @@ impl fmt::Display for Case<'_> {
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
-
-const SOURCE: &str = "test";
-const TARGET: &str = "copy";
-const BACKUP: Job<'_> = Job::Backup { namespace: SOURCE, spelling: Spelling::Base64 };
-const RESTORE: Job<'_> = Job::Restore { namespaces: "test,copy" };
-
-/// The key of encrypted backups.
-const KEY: &str = "testdata/keys/a_rsa_pkcs1.pem";
 
 /// What our restores have under way.
 const BATCHES: u64 = 32;

@@ -218,13 +218,13 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-const SOURCE: &str = "test";
-const TARGET: &str = "copy";
-const BACKUP: Job<'_> = Job::Backup { namespace: SOURCE, spelling: Spelling::Base64 };
-const RESTORE: Job<'_> = Job::Restore { namespaces: "test,copy" };
+pub(crate) const SOURCE: &str = "test";
+pub(crate) const TARGET: &str = "copy";
+pub(crate) const BACKUP: Job<'_> = Job::Backup { namespace: SOURCE, spelling: Spelling::Base64 };
+pub(crate) const RESTORE: Job<'_> = Job::Restore { namespaces: "test,copy" };
 
 /// The key of encrypted backups.
-const KEY: &str = "testdata/keys/a_rsa_pkcs1.pem";
+pub(crate) const KEY: &str = "testdata/keys/a_rsa_pkcs1.pem";
 
 /// Files that a restore reads: as many as the largest number of streams.
 const INPUT_FILES: u16 = 8;
