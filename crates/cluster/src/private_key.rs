@@ -6,7 +6,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use secrecy::ExposeSecret as _;
 
-use crate::{Error, ErrorKind, Identity};
+use crate::tls::input;
+use crate::{Error, Identity};
 
 /// Reads the key of an identity.
 pub(crate) fn private_key(identity: &Identity) -> Result<PrivateKeyDer<'static>, Error> {
@@ -47,10 +48,6 @@ fn between<'a>(text: &'a [u8], begin: &[u8], end: &[u8]) -> Option<&'a [u8]> {
     Some(&inner[..find(inner, end)?])
 }
 
-fn input(what: &str) -> Error {
-    Error::new(ErrorKind::Input, what)
-}
-
 const BEGIN: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
 const END: &[u8] = b"-----END ENCRYPTED PRIVATE KEY-----";
 /// Its key comes from the password by one round of MD5, which protects nothing.
@@ -61,6 +58,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::ErrorKind;
 
     fn golden(name: &str) -> Vec<u8> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/keys");

@@ -167,6 +167,7 @@ fn chain(identity: &Identity) -> Result<Vec<CertificateDer<'static>>, Error> {
     if chain.is_empty() { Err(input("client certificate is missing")) } else { Ok(chain) }
 }
 
-fn input(what: &str) -> Error {
+/// Returns the error of certificates, keys or passwords that can't be used.
+pub(crate) fn input(what: &str) -> Error {
     Error::new(ErrorKind::Input, what)
 }

@@ -264,12 +264,17 @@ fn write_metadata(
 ) -> Result<(), Error> {
     let mut file = files.metadata_file(metadata_version(indexes), job)?;
     let mut block = Block::default();
-    udfs.iter().for_each(|udf| asb::encode_udf(&mut block.bytes, udf));
-    indexes.iter().for_each(|index| asb::encode_index(&mut block.bytes, index));
+    encode_metadata(&mut block.bytes, udfs, indexes);
     file.write(&mut Filled { block, large: None }, job)?;
     file.counts.indexes = indexes.len() as u64;
     file.counts.udfs = udfs.len() as u64;
     files.complete(file, &Advance::default(), job)
+}
+
+/// Appends the lines of a metadata file behind its header.
+pub(crate) fn encode_metadata(out: &mut Vec<u8>, udfs: &[UdfModule], indexes: &[SecondaryIndex]) {
+    udfs.iter().for_each(|udf| asb::encode_udf(out, udf));
+    indexes.iter().for_each(|index| asb::encode_index(out, index));
 }
 
 /// Returns the version of the format that has lines for these indexes.

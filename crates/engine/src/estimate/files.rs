@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error,
-    backup::metadata_version,
+    backup::{encode_metadata, metadata_version},
     config::BackupConfig,
     report::{Estimate, SizeRange},
     sink::frames::FRAME_BYTES,
@@ -117,8 +117,7 @@ impl Files {
         let has_metadata = !(udfs.is_empty() && indexes.is_empty());
         let mut text = header(metadata_version(indexes), FileOrder::First);
         let first = text.len() as u64;
-        udfs.iter().for_each(|udf| asb::encode_udf(&mut text, udf));
-        indexes.iter().for_each(|index| asb::encode_index(&mut text, index));
+        encode_metadata(&mut text, udfs, indexes);
         let later = header(Version::V31, FileOrder::Later).len() as u64;
         let front = (has_metadata || !has_records).then(|| Sizes::of(config, &text)).transpose()?;
         Ok(Self {
