@@ -76,9 +76,8 @@ async fn read(
     let (mut block, mut touched) = (empty_block(buffers, job).await?, PartitionSet::EMPTY);
     let full_bytes = buffers.block_bytes();
     loop {
-        let (touched_now, read, skipped) = (&mut touched, 0, 0);
         let mut records =
-            Records { block: &mut block, full_bytes, touched: touched_now, spelling, read, skipped };
+            Records { block: &mut block, full_bytes, touched: &mut touched, spelling, read: 0, skipped: 0 };
         let progress = job.or_cancelled(query.next(|record| records.take(record))).await;
         let read = records.read;
         failures.count(query, job);
