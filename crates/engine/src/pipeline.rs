@@ -1,7 +1,6 @@
 //! What both directions share: sizes, the queue of blocks, and the rule that whoever fails stops all others.
 
 use std::{
-    cmp::Ordering,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     thread,
@@ -31,6 +30,9 @@ pub(crate) const QUEUED_PER_READER: usize = 2;
 
 /// The most blocks that may wait for the sinks of a job, however many readers there are: a disk or a network takes in one after another.
 const MOST_WAITING: usize = 32;
+
+/// What is left of an empty buffer that has given its memory back.
+pub(crate) const PAGE_BYTES: usize = 4 << 10;
 
 /// Entries larger than a chunk that may be in memory at once.
 pub(crate) const LARGE_ENTRIES: usize = 4;
@@ -90,21 +92,21 @@ impl Buffers {
 }
 
 impl Returns {
-    /// Gives a buffer back. One that has grown for a large entry is freed, and a new one takes its place; a smaller one
-    /// isn't from here.
+    /// Gives a buffer back; one that isn't from here is dropped.
     pub(crate) fn give(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        match buffer.capacity().cmp(&self.usual_bytes) {
-            Ordering::Less => {}
-            Ordering::Equal => self.send(buffer),
-            Ordering::Greater => self.send(Vec::new()),
+        self.shrink(&mut buffer);
+        if buffer.capacity() >= PAGE_BYTES {
+            self.send(buffer);
         }
     }
 
-    /// Frees what a buffer has grown by. Its bytes are gone.
+    /// Empties a buffer, and gives the memory of one that has grown for a large entry back to the system. It isn't freed for
+    /// that: with each larger block that is freed, glibc keeps larger ones for itself from then on.
     pub(crate) fn shrink(&self, buffer: &mut Vec<u8>) {
         buffer.clear();
-        buffer.shrink_to(self.usual_bytes);
+        if buffer.capacity() > self.usual_bytes {
+            buffer.shrink_to(PAGE_BYTES);
+        }
     }
 
     fn send(&self, buffer: Vec<u8>) {
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_has_grown_is_freed() {
+    fn a_buffer_that_has_grown_gives_its_memory_back() {
         let (buffers, returns) = Buffers::new(1, BLOCK_BYTES);
         let mut buffer = buffers.take_blocking().unwrap();
         let usual = buffer.capacity();
@@ -237,6 +239,8 @@ mod tests {
         let mut buffer = buffers.take_blocking().unwrap();
         assert_eq!((buffer.len(), buffer.capacity()), (0, usual));
         buffer.resize(usual + 1, 7);
+        returns.shrink(&mut buffer);
+        assert_eq!(buffer.capacity(), PAGE_BYTES);
         returns.give(buffer);
         assert_eq!(buffers.take_blocking().unwrap().capacity(), usual);
     }

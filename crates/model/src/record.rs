@@ -185,6 +185,12 @@ impl RecordLayout {
         self.decoded.clear();
     }
 
+    /// Forgets the record and frees what of the memory for decoded bytes is beyond `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.clear();
+        self.decoded.shrink_to(bytes);
+    }
+
     /// Returns the record that this layout describes. `input` must be the bytes that the decoder was given.
     ///
     /// # Panics

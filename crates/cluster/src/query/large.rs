@@ -9,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone)]
 pub struct LargeRecords(Arc<Semaphore>);
 
-/// Leave to keep a large record in memory, given back when it is dropped.
-#[derive(Debug)]
+/// Leave to keep a large record in memory, given back when it and all its clones are dropped.
+#[derive(Debug, Clone)]
 pub struct LargePermit {
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl LargeRecords {
@@ -28,6 +28,6 @@ impl LargeRecords {
     /// Nothing is lost when this is dropped.
     pub async fn permit(&self) -> LargePermit {
         // Nothing closes the semaphore.
-        LargePermit { _permit: Arc::clone(&self.0).acquire_owned().await.ok() }
+        LargePermit { _permit: Arc::clone(&self.0).acquire_owned().await.ok().map(Arc::new) }
     }
 }

@@ -39,12 +39,9 @@ impl BackupMemory {
     }
 }
 
-/// Returns what compression takes beside the text: the memory of the level and a frame for each thread, and the frames
-/// on their way to their files.
+/// Returns what compression takes beside the blocks: the memory of the level and a frame for each thread.
 fn compression_bytes(zstd: Zstd) -> usize {
-    let frame_bytes = frames::FRAME_BYTES * 3 / 4;
-    frames::threads() * (zstd.codec_level().memory_bytes() + frame_bytes)
-        + frames::waiting_blocks() * frame_bytes
+    frames::threads() * (zstd.codec_level().memory_bytes() + frames::FRAME_BYTES * 3 / 4)
 }
 
 /// How the files of a restore are packed.

@@ -228,8 +228,10 @@ impl Writer {
         batch.clear();
         let mut spare = self.spare_batches.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: usize = spare.iter().map(Batch::memory_bytes).sum();
-        if kept + batch.memory_bytes() <= SPARE_BATCH_BYTES {
-            spare.push(batch);
+        if kept + batch.memory_bytes() > SPARE_BATCH_BYTES {
+            // Not freed, for the reason that `Returns::give` has.
+            batch.shrink();
         }
+        spare.push(batch);
     }
 }

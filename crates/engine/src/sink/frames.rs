@@ -15,7 +15,10 @@ use std::{
 use asbackup_cluster::LargePermit;
 use asbackup_codec::envelope::{Compressor, Level, ZstdError};
 
-use crate::{Error, ErrorKind, pipeline::Returns};
+use crate::{
+    Error, ErrorKind,
+    pipeline::{PAGE_BYTES, Returns},
+};
 
 /// Text from which on a block goes that becomes a frame. Larger frames hardly get smaller, and each stream fills one.
 pub(crate) const FRAME_BYTES: usize = 512 << 10;
@@ -30,7 +33,7 @@ pub(crate) fn waiting_blocks() -> usize {
 #[derive(Debug)]
 pub(crate) struct FramePool {
     jobs: async_channel::Sender<Job>,
-    /// Where texts go whose frames are stored.
+    /// Where blocks go whose frames are stored.
     returns: Returns,
     /// Frames of one file that may be in flight while it waits for the next block.
     per_file: usize,
@@ -39,22 +42,9 @@ pub(crate) struct FramePool {
 
 /// One frame to make.
 struct Job {
-    text: Text,
-    made: mpsc::SyncSender<Result<Made, ZstdError>>,
-}
-
-/// The text of a frame. It is kept as long as the frame: so there are no more frames than blocks.
-#[derive(Debug)]
-struct Text {
-    bytes: Vec<u8>,
+    text: Vec<u8>,
     large: Option<LargePermit>,
-}
-
-/// A frame and what it was made of.
-#[derive(Debug)]
-pub(crate) struct Made {
-    pub(crate) frame: Vec<u8>,
-    text: Text,
+    made: mpsc::SyncSender<Result<Vec<u8>, ZstdError>>,
 }
 
 impl FramePool {
@@ -67,9 +57,9 @@ impl FramePool {
         let (jobs, queue) = async_channel::bounded::<Job>(count);
         let mut pool = Self { jobs, returns, per_file: per_file(files, count), threads: Vec::new() };
         for _ in 0..count {
-            let (queue, returns) = (queue.clone(), pool.returns.clone());
+            let queue = queue.clone();
             let worker = thread::Builder::new().name("compress".to_owned());
-            let thread = worker.spawn(move || work(level, &queue, &returns)).map_err(|error| {
+            let thread = worker.spawn(move || work(level, &queue)).map_err(|error| {
                 Error::of(ErrorKind::Internal, "cannot start a thread for compression").source(error).build()
             })?;
             pool.threads.push(thread);
@@ -77,10 +67,10 @@ impl FramePool {
         Ok(pool)
     }
 
-    fn submit(&self, text: Text) -> Result<InFlight, Error> {
+    fn submit(&self, text: Vec<u8>, large: Option<LargePermit>) -> Result<InFlight, Error> {
         let (made, frame) = mpsc::sync_channel(1);
-        let text_bytes = text.bytes.len() as u64;
-        self.jobs.send_blocking(Job { text, made }).map_err(|_| vanished())?;
+        let text_bytes = text.len() as u64;
+        self.jobs.send_blocking(Job { text, large, made }).map_err(|_| vanished())?;
         Ok(InFlight { text_bytes, frame })
     }
 }
@@ -105,23 +95,29 @@ pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-fn work(level: Level, queue: &async_channel::Receiver<Job>, returns: &Returns) {
+fn work(level: Level, queue: &async_channel::Receiver<Job>) {
     let mut compressor = Compressor::new(level);
     let mut frame = Vec::new();
-    while let Ok(Job { mut text, made }) = queue.recv_blocking() {
-        // A copy, so that what waits for its writer is no larger than it has to be.
-        let compressed = compressor.compress(&text.bytes, &mut frame).map(|()| frame.as_slice().to_vec());
-        if frame.capacity() > 2 * FRAME_BYTES {
-            frame = Vec::new();
-        }
-        if let Some(permit) = text.large.take() {
-            // Not with the frame: that may lie until its file gets another block, which may be waiting for this permit.
-            returns.shrink(&mut text.bytes);
-            drop(permit);
-        }
+    while let Ok(Job { text, large, made }) = queue.recv_blocking() {
+        let compressed = compressor.compress(&text, &mut frame).map(|()| in_place_of(text, &frame, large));
+        // Not freed, for the reason that `Returns::shrink` has.
+        frame.clear();
+        frame.shrink_to(2 * FRAME_BYTES);
         // A writer that has failed no longer waits.
-        let _ = made.send(compressed.map(|frame| Made { frame, text }));
+        let _ = made.send(compressed);
     }
+}
+
+/// Puts a frame where its text was, which nobody needs any more: so frames take no memory beside the blocks.
+fn in_place_of(mut text: Vec<u8>, frame: &[u8], large: Option<LargePermit>) -> Vec<u8> {
+    text.clear();
+    text.extend_from_slice(frame);
+    if let Some(permit) = large {
+        // It doesn't stay with the frame, which may lie until its file gets another block, and that may be waiting for this permit.
+        text.shrink_to(PAGE_BYTES);
+        drop(permit);
+    }
+    text
 }
 
 /// The frames of one file that are being made.
@@ -136,7 +132,7 @@ pub(crate) struct Frames {
 #[derive(Debug)]
 struct InFlight {
     text_bytes: u64,
-    frame: mpsc::Receiver<Result<Made, ZstdError>>,
+    frame: mpsc::Receiver<Result<Vec<u8>, ZstdError>>,
 }
 
 /// For which frames a file waits.
@@ -158,10 +154,10 @@ impl Frames {
         self.front = front;
     }
 
-    /// Makes a frame of whole entries. They go back to where blocks come from once the frame is done with.
-    pub(crate) fn push(&mut self, mut bytes: Vec<u8>, large: Option<LargePermit>) -> Result<(), Error> {
-        bytes.splice(..0, mem::take(&mut self.front));
-        self.in_flight.push_back(self.pool.submit(Text { bytes, large })?);
+    /// Makes a frame of whole entries. Their block goes back to where it came from once the frame is done with.
+    pub(crate) fn push(&mut self, mut text: Vec<u8>, large: Option<LargePermit>) -> Result<(), Error> {
+        text.splice(..0, mem::take(&mut self.front));
+        self.in_flight.push_back(self.pool.submit(text, large)?);
         Ok(())
     }
 
@@ -171,7 +167,7 @@ impl Frames {
     }
 
     /// Takes the next frame that is made, in the order of their texts. None: there is none, and nothing to wait for.
-    pub(crate) fn take(&mut self, wait: WaitFor) -> Result<Option<Made>, Error> {
+    pub(crate) fn take(&mut self, wait: WaitFor) -> Result<Option<Vec<u8>>, Error> {
         let Some(InFlight { frame, .. }) = self.in_flight.front() else { return Ok(None) };
         let made = if wait == WaitFor::All || self.in_flight.len() > self.pool.per_file {
             frame.recv().map_err(|_| vanished())?
@@ -186,9 +182,9 @@ impl Frames {
         made.map(Some).map_err(not_compressed)
     }
 
-    /// Gives back what a frame was made of, which is stored.
-    pub(crate) fn done_with(&self, made: Made) {
-        self.pool.returns.give(made.text.bytes);
+    /// Gives back the block of a frame that is stored.
+    pub(crate) fn done_with(&self, frame: Vec<u8>) {
+        self.pool.returns.give(frame);
     }
 
     /// Returns how many bytes of text are in frames that are being made.
@@ -247,7 +243,7 @@ mod tests {
             made.push(frame);
         }
         assert_eq!(frames.bytes_in_flight(), 0);
-        let first: Vec<u8> = made.iter().map(|made| decompress(&made.frame)[0]).collect();
+        let first: Vec<u8> = made.iter().map(|made| decompress(made)[0]).collect();
         assert_eq!(first, (0..count).collect::<Vec<u8>>());
     }
 
@@ -263,7 +259,7 @@ mod tests {
             frames.close().unwrap();
             assert_eq!(frames.in_flight.len(), count);
             let made = frames.take(WaitFor::All).unwrap().unwrap();
-            assert_eq!(decompress(&made.frame), [b"front ", text.unwrap_or_default()].concat());
+            assert_eq!(decompress(&made), [b"front ", text.unwrap_or_default()].concat());
         }
     }
 

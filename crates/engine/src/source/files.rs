@@ -25,7 +25,7 @@ use crate::{
     event::Event,
     job::JobContext,
     manifest::{OTHER_HASH, SetFile},
-    pipeline::CHUNK_BYTES,
+    pipeline::{CHUNK_BYTES, PAGE_BYTES},
     report::{Finding, FindingKind},
 };
 
@@ -50,7 +50,7 @@ pub(crate) enum FileEntry<'a> {
         record: RecordView<'a>,
         /// Its text; none of a version whose text means something else in the present one.
         text: Option<&'a [u8]>,
-        /// If the buffer has grown for it. Whoever keeps it keeps the permit too.
+        /// If buffers have grown for it. Whoever keeps what is made of it keeps the permit too.
         large: Option<LargePermit>,
     },
     SecondaryIndex(SecondaryIndex),
@@ -67,7 +67,7 @@ pub(crate) struct FileReader<'a> {
     workspace: Workspace,
     counts: EntryCounts,
     large_entries: LargeRecords,
-    /// While the buffer is larger than usual.
+    /// While buffers are larger than usual.
     large: Option<LargePermit>,
 }
 
@@ -136,34 +136,38 @@ impl<'a> FileReader<'a> {
             if self.job.token.is_cancelled() {
                 return Err(Error::cancelled());
             }
-            self.buffer.move_to_front();
+            self.shrink();
             self.permit(need)?;
             let filled = self.buffer.fill(need, |into| input.read(into))?;
             self.job.counters.bytes_stored.add(input.stored_bytes() - counted);
             counted = input.stored_bytes();
             need = self.decode(file, &mut decoder, &mut on_entry)?;
-            if filled == Filled::AtEnd {
+            if filled == Filled::AtEnd && need > 0 {
                 let rest = self.buffer.bytes();
                 return decoder.finish(rest).map_err(|error| damaged(file, &error));
             }
         }
     }
 
+    /// Moves the unfinished tail to the front. Behind a large entry, frees what it took and gives its permit back.
+    fn shrink(&mut self) {
+        self.buffer.move_to_front();
+        if self.large.is_some() && self.buffer.is_usual() {
+            self.layout.shrink_to(PAGE_BYTES);
+            self.large = None;
+        }
+    }
+
     /// Waits for a permit if the buffer has to grow.
     fn permit(&mut self, need: usize) -> Result<(), Error> {
-        match self.buffer.bytes().len() + need > CHUNK_BYTES {
-            true if self.large.is_none() => {
-                let permit = self.job.or_cancelled(self.large_entries.permit());
-                self.large = Some(Handle::current().block_on(permit)?);
-            }
-            true => {}
-            // Nobody took it with the entry that it was for.
-            false => self.large = None,
+        if self.large.is_none() && self.buffer.bytes().len() + need > CHUNK_BYTES {
+            let permit = self.job.or_cancelled(self.large_entries.permit());
+            self.large = Some(Handle::current().block_on(permit)?);
         }
         Ok(())
     }
 
-    /// Decodes what is in the buffer, and returns how many bytes the next entry lacks.
+    /// Decodes what is in the buffer up to the end of a large record, and returns how many bytes the next entry lacks: 0 if that isn't known yet.
     fn decode(
         &mut self,
         file: &StoredFile,
@@ -185,8 +189,14 @@ impl<'a> FileReader<'a> {
                             self.counts.records += 1;
                             self.counts.partitions.insert(record.digest.partition());
                             let text = input.get(..used).filter(|_| decoder.version() != Some(Version::V30));
-                            let large = self.large.take();
+                            let large = self.large.clone();
+                            let is_large = large.is_some();
                             on_entry(FileEntry::Record { record, text, large }, end)?;
+                            if is_large {
+                                // What it took is freed before anything waits again.
+                                decoded += used;
+                                break 0;
+                            }
                         }
                         Entry::SecondaryIndex(index) => {
                             self.counts.indexes += 1;
@@ -289,6 +299,10 @@ impl Buffer {
         self.start += bytes;
     }
 
+    fn is_usual(&self) -> bool {
+        self.space.len() == CHUNK_BYTES
+    }
+
     /// Moves the unfinished tail to the front, and shrinks to the usual size behind a large entry.
     fn move_to_front(&mut self) {
         self.space.copy_within(self.start..self.end, 0);
@@ -347,8 +361,13 @@ fn damaged(file: &StoredFile, error: &DecodeError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Read};
+    use std::{
+        future::Future as _,
+        io::{self, Read},
+        task::{Context, Waker},
+    };
 
+    use tokio::task;
     use tokio_util::sync::CancellationToken;
 
     use super::super::open::{Encrypted, Opening};
@@ -373,21 +392,26 @@ mod tests {
         }
     }
 
-    /// Reads a file of one record, of partition 564, of which the manifest says this.
-    fn compare(partitions: &str) -> Option<Finding> {
-        let text = "Version 3.1\n# namespace test\n+ n test\n+ d NBIAAAAAAAAAAAAAAAAAAAAAAAA=\n+ g 1\n+ t 0\n+ b 0\n";
+    const HEADER: &str = "Version 3.1\n# namespace test\n";
+
+    /// A record of partition 564 with these bins.
+    fn record(bins: &[String]) -> String {
+        let head = "+ n test\n+ d NBIAAAAAAAAAAAAAAAAAAAAAAAA=\n+ g 1\n+ t 0\n";
+        format!("{head}+ b {}\n{}", bins.len(), bins.concat())
+    }
+
+    /// Reads a file of this text.
+    fn read(
+        text: &str,
+        listed: impl FnOnce(StoredFile) -> Option<ListedFile>,
+        large_entries: &LargeRecords,
+        on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
+    ) -> (Option<Finding>, usize) {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.asb"), text).unwrap();
-        let mut hash = Hashing::default().begin();
-        hash.update(text.as_bytes());
-        let bytes = text.len() as u64;
-        let (name, hash) = ("a.asb".to_owned(), hash.hex());
-        let partitions = partitions.parse().unwrap();
-        let listed =
-            ListedFile { name: name.clone(), bytes, hash, records: 1, indexes: 0, udfs: 0, partitions };
+        let stored = StoredFile { name: "a.asb".to_owned(), bytes: text.len() as u64 };
         let opening = Opening { key: None, encrypted: Encrypted::No, compression: None };
-        let file =
-            SetFile { stored: StoredFile { name, bytes }, listed: Some(listed), namespace: None, opening };
+        let file = SetFile { listed: listed(stored.clone()), stored, namespace: None, opening };
         let job = JobContext {
             counters: Counters::new().into(),
             token: CancellationToken::new(),
@@ -395,7 +419,49 @@ mod tests {
             events: EventLog::new().0,
         };
         let source = Local::directory(directory.path());
-        FileReader::new(&source, &job, LargeRecords::new(1)).read(&file, |_, _| Ok(())).unwrap()
+        let mut reader = FileReader::new(&source, &job, large_entries.clone());
+        let finding = reader.read(&file, on_entry).unwrap();
+        (finding, reader.layout.decoded.capacity() + reader.buffer.space.capacity())
+    }
+
+    /// Reads a file of one record, of which the manifest says this.
+    fn compare(partitions: &str) -> Option<Finding> {
+        let text = format!("{HEADER}{}", record(&[]));
+        let mut hash = Hashing::default().begin();
+        hash.update(text.as_bytes());
+        let (hash, partitions) = (hash.hex(), partitions.parse().unwrap());
+        let listed = |StoredFile { name, bytes }| {
+            Some(ListedFile { name, bytes, hash, records: 1, indexes: 0, udfs: 0, partitions })
+        };
+        read(&text, listed, &LargeRecords::new(1), |_, _| Ok(())).0
+    }
+
+    fn is_free(large_entries: &LargeRecords) -> bool {
+        let permit = std::pin::pin!(large_entries.permit());
+        permit.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn permit_for_a_large_record_is_kept_until_its_memory_is_free() {
+        let base64 = "A".repeat(1 << 20);
+        let large = record(&[format!("- B b {} {base64}\n", base64.len())]);
+        let small = record(&[]);
+        for records in [[&small, &large, &large, &small], [&small, &small, &large, &large]] {
+            let text = format!("{HEADER}{}", records.map(String::as_str).concat());
+            let large_entries = LargeRecords::new(1);
+            let (mut seen, entries) = (Vec::new(), large_entries.clone());
+            let on_entry = |entry: FileEntry<'_>, _| {
+                let FileEntry::Record { record, large, .. } = entry else { panic!("{entry:?}") };
+                assert_eq!(large.is_some(), !record.bins.is_empty());
+                drop(large);
+                seen.push(is_free(&entries));
+                Ok(())
+            };
+            let memory = task::block_in_place(|| read(&text, |_| None, &large_entries, on_entry).1);
+            assert_eq!(seen, records.map(|record| record == &small));
+            assert!(is_free(&large_entries));
+            assert!(memory <= CHUNK_BYTES + 2 * STEP_BYTES || records[3] == &large, "{memory}");
+        }
     }
 
     #[test]
