@@ -338,14 +338,21 @@ impl Found<'_> {
 
     fn not_empty(&self, files: usize) -> Error {
         let path = self.target.path().display();
-        let message = match self.config.shard {
-            None => format!("the target {path} isn't empty: it holds {files} files"),
-            Some(shard) if self.names.contains(&self.manifest_name()) => {
-                format!("share {shard} is complete already in {path}")
-            }
-            Some(_) => format!("{path} holds {files} files that aren't of other shares"),
+        let (message, hint) = match self.config.shard {
+            None => (format!("the target {path} isn't empty: it holds {files} files"), self.choose_another()),
+            Some(shard) if self.names.contains(&self.manifest_name()) => (
+                format!("share {shard} is complete already in {path}"),
+                "when all shares are, make one backup of them with asbackup complete",
+            ),
+            Some(_) => (
+                format!("{path} holds {files} files that aren't of other shares"),
+                "if a job of this share left them that kept no state, remove them by hand; if not, choose another directory",
+            ),
         };
-        Error::of(ErrorKind::Config, message).hint(self.choose_another()).build()
+        Error::of(ErrorKind::Config, message)
+            .place(|place| place.file = self.config.shard.and(self.names.first().cloned()))
+            .hint(hint)
+            .build()
     }
 
     fn choose_another(&self) -> &'static str {

@@ -107,6 +107,7 @@ async fn shares_one_after_another_become_one_backup() {
         written += report.records.written;
     }
     assert_eq!(written, RECORDS);
+    assert!(files(directory.path()).into_keys().all(|name| !name.ends_with(".lock")));
     let report = complete(directory.path()).await.unwrap();
     assert_eq!((report.shares, report.records.written, report.namespace.as_str()), (3, RECORDS, NAMESPACE));
     assert_eq!((report.indexes.written, report.udfs.written), (6, 2));
@@ -225,6 +226,9 @@ async fn backup_is_not_closed_as_long_as_shares_are_missing() {
         check(&error, ErrorKind::Integrity, &expected, directory.path());
         assert!(error.hint().unwrap().contains("asbackup complete"));
     }
+    let several = Local::directories([directory.path().to_owned()]);
+    let error = client(&into).await.restore(restore_config(), several).wait().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Integrity && error.to_string().ends_with(shares), "{error}");
     assert_eq!(into.store().record_count(NAMESPACE), 0);
 
     let local = || Local::directory(directory.path());
@@ -346,6 +350,7 @@ async fn share_that_is_killed_anywhere_is_gone_on_with() {
         tear_share(left.path(), &mut random);
         let report = run(&from, continued(of_share(saving(3, None), "2/2")), left.path()).await.unwrap();
         assert_eq!(report.records.unaccounted, 0);
+        assert!(files(left.path()).into_keys().all(|name| !name.ends_with(".lock")));
         complete(left.path()).await.unwrap();
         assert_whole(&from, None, left.path()).await;
     }
@@ -374,7 +379,7 @@ async fn share_that_was_killed_when_it_was_complete_may_be_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn share_that_fails_leaves_a_state_or_nothing() {
-    let from = loaded_server(5_000);
+    let from = loaded_server(20_000);
     let directory = tempfile::tempdir().unwrap();
     from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
     let mut failing = of_share(saving(1, Some(100_000)), "2/2");
@@ -382,7 +387,7 @@ async fn share_that_fails_leaves_a_state_or_nothing() {
     run(&from, failing.clone(), directory.path()).await.unwrap_err();
     assert!(files(directory.path()).is_empty());
     from.faults().clear();
-    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(500_000)));
+    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(2_000_000)));
     from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
     let states = tempfile::tempdir().unwrap();
     failing.state_directory = Some(states.path().to_owned());
@@ -427,6 +432,10 @@ async fn share_begins_only_where_it_can_become_part_of_a_backup() {
     let message = "<directory> holds 2 files that aren't of other shares";
     refused("2/2", foreign.path(), message).await;
     refused("3/4", foreign.path(), message).await;
+    // Of a run of this share that kept no state, and was killed.
+    let killed = shares(&from, &["1/2"]).await;
+    fs::write(killed.path().join("0_test_2.asb.part"), "torn").unwrap();
+    refused("2/2", killed.path(), "<directory> holds 1 files that aren't of other shares").await;
     let notes = tempfile::tempdir().unwrap();
     fs::write(notes.path().join("notes.txt"), "mine").unwrap();
     refused("1/2", notes.path(), "<directory> holds 1 files that aren't of other shares").await;
@@ -641,7 +650,10 @@ async fn whole_backup_takes_the_place_of_shares() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_go_with_all_other_files_of_backups() {
     let directory = shares(&loaded_server(10), &["1/3", "2/3"]).await;
-    asbackup::remove_artifacts(Local::directory(directory.path())).wait().await.unwrap();
+    let job = asbackup::remove_artifacts(Local::directory(directory.path()));
+    let removed = &job.wait().await.unwrap().removed;
+    let last = ["asbackup.manifest.1-of-3.json", "asbackup.manifest.2-of-3.json"];
+    assert!(removed.ends_with(&last.map(str::to_owned)) && removed.len() > 4, "{removed:?}");
     assert!(files(directory.path()).is_empty());
 }
 
@@ -723,9 +735,9 @@ async fn single_file_is_not_restored_in_shares() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn share_without_a_state_leaves_nothing_when_it_fails() {
-    let from = loaded_server(5_000);
+    let from = loaded_server(20_000);
     let directory = tempfile::tempdir().unwrap();
-    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(500_000)));
+    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(2_000_000)));
     from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
     let mut config = of_share(saving(1, Some(100_000)), "1/2");
     (config.checkpoint, config.retry.max_retries) = (Checkpoint::Off, 0);

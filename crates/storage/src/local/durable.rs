@@ -157,6 +157,8 @@ fn lock(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
     use super::*;
 
     fn text(local: &Local, name: &str) -> Vec<u8> {
@@ -225,6 +227,29 @@ mod tests {
         let lock = local.lock().unwrap().unwrap();
         assert!(local.lock_shared().unwrap().is_none());
         drop(lock);
+    }
+
+    #[test]
+    fn file_that_is_removed_by_its_holder_is_never_held_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = Local::directory(directory.path());
+        let (is_held, held) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let Some(lock) = local.lock_file("lock").unwrap() else { continue };
+                        assert!(!is_held.swap(true, Relaxed));
+                        held.fetch_add(1, Relaxed);
+                        std::thread::yield_now();
+                        is_held.store(false, Relaxed);
+                        local.remove("lock").unwrap();
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert!(held.into_inner() > 0);
     }
 
     #[test]
