@@ -20,7 +20,7 @@ pub struct BackupConfig {
     /// The partitions that are read. Default: all of the namespace.
     pub scope: Scope,
     /// Which share of these partitions is read, if several jobs back them up into one directory, here or on other machines,
-    /// and [`complete`](crate::complete) makes one backup of it. The first share takes indexes and UDF modules. Not with
+    /// and [`complete`](crate::complete()) makes one backup of it. The first share takes indexes and UDF modules. Not with
     /// nodes, racks, a number of records, or a single file. Default: all of it.
     pub shard: Option<Shard>,
     /// The sets whose records are read; records without a set are in none. Default: all records.
