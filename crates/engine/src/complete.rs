@@ -1,9 +1,6 @@
 //! The end of a backup in shares: when all of them are there, their manifests become one.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use asbackup_codec::envelope::AesKey;
 use asbackup_storage::Local;
@@ -29,9 +26,10 @@ pub(crate) async fn run(
     started: SystemTime,
     job: JobContext,
 ) -> Outcome<CompleteReport> {
-    let done = Arc::new(Mutex::default());
-    let result = complete(config, target.clone(), Arc::clone(&done), &job).await;
-    let done = std::mem::take(&mut *done.lock().unwrap_or_else(PoisonError::into_inner));
+    let (done, result) = match complete(config, target.clone(), &job).await {
+        Ok(ended) => ended,
+        Err(error) => (Done::default(), Err(error)),
+    };
     let span = Span::new(started, job.counters.elapsed());
     Outcome { report: Some(Arc::new(CompleteReport::new(span, &target, &done))), result }
 }
@@ -47,17 +45,17 @@ pub(crate) struct Done {
 async fn complete(
     config: CompleteConfig,
     target: Local,
-    done: Arc<Mutex<Done>>,
     job: &JobContext,
-) -> Result<(), Error> {
+) -> Result<(Done, Result<(), Error>), Error> {
     let key = job.or_cancelled(key::fetch(config.encryption.as_ref())).await??;
     job.begin(Phase::Publishing);
     let job = job.clone();
     blocking(move || {
-        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-        Directory { target: &target, key: key.as_ref(), job: &job }.complete(&mut done)
+        let mut done = Done::default();
+        let result = Directory { target: &target, key: key.as_ref(), job: &job }.complete(&mut done);
+        (done, result)
     })
-    .await?
+    .await
 }
 
 /// Where the shares lie.

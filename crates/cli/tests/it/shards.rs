@@ -46,7 +46,7 @@ fn shares_are_backed_up_made_one_and_restored() {
     assert_eq!((&report["command"], &report["error"]["kind"]), (&json!("complete"), &json!("Config")));
     restore(&server, "", dir.path()).expect(4).says(&[missing, "asbackup complete"]);
     run(asrestore(), "--validate -d {}", dir.path()).expect(4).says(&[missing]);
-    run(asbackup(), "inspect {}", dir.path()).expect(4).says(&[missing, "0_test_3.asb"]);
+    run(asbackup(), "inspect {}", dir.path()).expect(4).says(&[missing, "_test_3.asb"]);
 
     let report = back_up(&server, "--shard 2/3 --report json", dir.path()).expect(0).report();
     assert_eq!((&report["shard"], &report["indexes"]["written"]), (&json!("2/3"), &json!(0)));

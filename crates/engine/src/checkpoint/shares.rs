@@ -36,10 +36,20 @@ pub(super) fn own_names(
     let sign = ShareFile::Lock.name(shard);
     let mut own: Vec<_> = own.into_iter().filter(|name| *name != sign).collect();
     // What no share vouches for may be a backup of another tool.
-    if of_backup(&others).next().is_none() {
+    if !others.is_empty() && !is_vouched_for(shard, &others, target)? {
         own.extend(others);
     }
     Ok(own)
+}
+
+/// Returns whether there is a sign of another share. A share that ended while the directory was listed may have shown none:
+/// its state and its lock were gone, and its manifest was not there yet. So it is listed once more.
+fn is_vouched_for(shard: Shard, others: &[String], target: &Local) -> Result<bool, Error> {
+    if of_backup(others).next().is_some() {
+        return Ok(true);
+    }
+    let names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
+    Ok(of_backup(&names).any(|(_, other)| other != shard))
 }
 
 /// Returns the kind and the share of each file that lies beside the data of one.
