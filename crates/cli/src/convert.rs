@@ -15,7 +15,7 @@ use std::{
 use asbackup::{
     Addresses, BackupConfig, BatchLimits, ByteSize, Checkpoint, ClusterConfig, Effect, EntryClass,
     ExistingFiles, ExistsRule, ExtraFiles, FilePrefix, GenerationRule, InfoRetry, Limits, ManifestRule,
-    MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, Sampling, ScanRetry, Seed,
+    MetadataOrder, Names, Parallelism, RecordErrors, Rename, RestoreConfig, Sampling, ScanRetry, Seed, Shard,
     Spelling, Start, StateConfig, StatePlace, StateRule, ValidateConfig, Verification, WriteRetry,
     WriteRules, Writes,
 };
@@ -70,6 +70,7 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     let mut config = BackupConfig::new(args.namespace.clone().unwrap_or_default());
     config.left_out = left_out(&args.left_out);
     selection::select(&mut config, args)?;
+    config.shard = args.shard.as_deref().map(shard).transpose()?;
     config.readers = parallelism(usize::from(args.parallel))?;
     config.writers = parallelism(usize::from(args.parallel_write.unwrap_or(args.parallel)))?;
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
@@ -94,6 +95,10 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     Ok(config)
 }
 
+fn shard(text: &str) -> Result<Shard, Failure> {
+    text.parse().map_err(|error: asbackup::ShardError| Failure::usage(error.to_string(), "change --shard"))
+}
+
 fn file_prefix(text: String) -> Result<FilePrefix, Failure> {
     FilePrefix::new(text).map_err(|error| Failure::usage(error.to_string(), "change --output-file-prefix"))
 }
@@ -111,6 +116,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
     config.readers = parallelism(files_at_once(args))?;
+    config.shard = args.shard.as_deref().map(shard).transpose()?;
     config.left_out = left_out(&args.selection.left_out);
     config.sets = names(&args.selection.set_list, "change --set-list")?;
     config.bins = names(&args.selection.bin_list, "change --bin-list")?;
@@ -292,6 +298,7 @@ mod tests {
             config.checkpoint = Checkpoint::Every(Duration::from_millis(50));
         });
         check_backup(" --remove-files", |config| config.existing = ExistingFiles::Replace);
+        check_backup(" --shard 2/3", |config| config.shard = Shard::new(2, 3).ok());
         check_backup(" --total-timeout 7", |config| config.total_timeout = Some(Duration::from_millis(7)));
         check_backup(" --scan-page-size 9", |config| config.page_records = NonZeroU64::new(9));
         check_backup(" --output-file-prefix a-", |config| config.file_prefix = FilePrefix::new("a-").ok());
@@ -331,6 +338,7 @@ mod tests {
             config.expected_compression = Some(ExpectedCompression::None);
         });
         let rename = |from: &str, to: &str| Some(Rename { from: from.to_owned(), to: to.to_owned() });
+        check_restore(" --shard 2/3", |config| config.shard = Shard::new(2, 3).ok());
         check_restore(" --namespace a,b", |config| config.rename = rename("a", "b"));
         check_restore(" --namespace a", |config| config.rename = rename("a", "a"));
         let count = |count| NonZeroUsize::new(count).unwrap();

@@ -30,11 +30,17 @@ use report::Command;
 /// a file give flags too.
 pub fn asbackup(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments.get(1).is_some_and(|word| word == "inspect") {
-        arguments.remove(1);
-        return main::<args::Inspect>(arguments, Command::Inspect, run::inspect);
+    match arguments.get(1).and_then(|word| word.to_str()) {
+        Some("inspect") => {
+            arguments.remove(1);
+            main::<args::Inspect>(arguments, Command::Inspect, run::inspect)
+        }
+        Some("complete") => {
+            arguments.remove(1);
+            main::<args::Complete>(arguments, Command::Complete, run::complete)
+        }
+        _ => main::<args::Asbackup>(arguments, Command::Backup, run::backup),
     }
-    main::<args::Asbackup>(arguments, Command::Backup, run::backup)
 }
 
 /// Runs `asrestore` with these arguments, the program's name first, and returns its exit code. Variables of the process and

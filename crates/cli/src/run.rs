@@ -2,14 +2,14 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
-use asbackup::{Client, Cluster, ErrorKind, Job};
+use asbackup::{Client, Cluster, CompleteConfig, ErrorKind, Job, Local};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, interval_at},
 };
 
 use crate::{
-    args::{Asbackup, Asrestore, Connection, Encryption, Inspect, Output, SecretAgent},
+    args::{Asbackup, Asrestore, Complete, Connection, Encryption, Inspect, Output, SecretAgent},
     cache,
     console::Console,
     convert, envelope,
@@ -70,6 +70,18 @@ pub(crate) fn inspect(args: Inspect) -> Exit {
     let source = convert::inspected(&args);
     let known = Known::new(Command::Inspect, String::new(), &source);
     command(&known, &args.output, async |session| session.wait(asbackup::inspect(source)).await)
+}
+
+/// Runs `asbackup complete`.
+pub(crate) fn complete(args: Complete) -> Exit {
+    let Complete { directory, encryption, secret_agent, output } = &args;
+    let target = Local::directory(directory);
+    let known = Known::new(Command::Complete, String::new(), &target);
+    command(&known, output, async |session| {
+        let mut config = CompleteConfig::new();
+        config.encryption = session.encryption(encryption, secret_agent).await?;
+        session.wait(asbackup::complete(config, target)).await
+    })
 }
 
 /// Runs `asrestore`.

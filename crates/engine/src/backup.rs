@@ -12,8 +12,8 @@ use asbackup_storage::Local;
 
 use crate::{
     Error, blocking,
-    checkpoint::{Advance, Checkpoint, Metadata, Start},
-    config::{self, BackupConfig, EntryClass, Parallelism},
+    checkpoint::{Advance, Checkpoint, End, Metadata, Start},
+    config::{self, BackupConfig, EntryClass, Parallelism, Shard},
     event::Phase,
     job::{JobContext, Outcome},
     key,
@@ -73,6 +73,7 @@ async fn copy(
     let key = job.or_cancelled(key::fetch(config.envelope.encryption.as_ref())).await??;
     let mut plan = job.or_cancelled(plan_backup(cluster, config, key.as_ref(), target, started)).await??;
     if let Some(manifest) = plan.start.complete.take() {
+        plan.start.hold.end(End::Remove);
         manifest.count(&job.counters);
         notes.is_published = true;
         let warning = "the backup is complete already: nothing was done";
@@ -114,10 +115,12 @@ async fn copy(
     if published.is_err() {
         let job = job.clone();
         notes.state_file = blocking(move || files.abandon(&job)).await?;
+        plan.start.hold.end(if notes.state_file.is_some() { End::Leave } else { End::Remove });
         return published;
     }
     // The new backup is whole and stays, whatever becomes of the old one.
-    let replaced = [plan.start.state.replaces, plan.start.unfinished].concat();
+    plan.start.hold.end(End::Remove);
+    let replaced = [plan.start.state.replaces.as_slice(), &plan.start.unfinished].concat();
     blocking(move || files.remove(&replaced).and_then(|()| files.checkpoint().remove())).await?
 }
 
@@ -149,7 +152,10 @@ async fn copy_all(
             warnings.extend(before.iter().cloned());
             set_indexes.clone()
         }
-        None => copy_metadata(cluster, config, files, warnings, job).await?,
+        None if config.shard.is_none_or(Shard::is_first) => {
+            copy_metadata(cluster, config, files, warnings, job).await?
+        }
+        None => leave_metadata(files, job).await?,
     };
     warnings.iter().for_each(|warning| job.warn(warning));
     let partitions = match reads_records {
@@ -195,6 +201,13 @@ async fn copy_metadata(
         Ok(set_indexes)
     })
     .await?
+}
+
+/// The first share of a backup takes indexes and UDF modules, so that the others have none.
+async fn leave_metadata(files: &Arc<FileSet>, job: &JobContext) -> Result<Vec<SetIndex>, Error> {
+    let (files, job) = (Arc::clone(files), job.clone());
+    blocking(move || files.checkpoint().metadata_done(&[], &[], &job.counters)).await??;
+    Ok(Vec::new())
 }
 
 /// Returns UDFs, indexes that have a line, and indexes for the side file, as far as they are wanted.
@@ -345,13 +358,14 @@ fn report(
     BackupReport {
         span: report::Span::new(started, duration),
         namespace: config.namespace.clone(),
+        shard: config.shard.map(|shard| shard.to_string()),
         target: Target {
             place: Place {
                 kind: target.kind(),
                 path: target.path().display().to_string(),
                 files: counters.files.count(),
             },
-            manifest: (is_published && target.is_directory()).then_some(naming::MANIFEST),
+            manifest: (is_published && target.is_directory()).then(|| naming::manifest(config.shard)),
         },
         records: BackedUp {
             read,

@@ -19,9 +19,9 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
-    BackupConfig, BackupReport, Cluster, ClusterConfig, Error, ErrorKind, EstimateReport, Event,
-    InspectReport, Local, Progress, RemovalReport, RestoreConfig, RestoreReport, Sampling, ScanPermits,
-    ValidateConfig, ValidateReport,
+    BackupConfig, BackupReport, Cluster, ClusterConfig, CompleteConfig, CompleteReport, Error, ErrorKind,
+    EstimateReport, Event, InspectReport, Local, Progress, RemovalReport, RestoreConfig, RestoreReport,
+    Sampling, ScanPermits, ValidateConfig, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once, from any thread.
@@ -93,6 +93,14 @@ pub fn validate(config: ValidateConfig, source: Local) -> Result<Job<ValidateRep
 /// If threads can't be started.
 pub fn inspect(source: Local) -> Result<Job<InspectReport>, Error> {
     Ok(Job::start(runtime()?, || crate::inspect(source)))
+}
+
+/// Starts to make one backup of the shares in a directory, and returns at once; see [`crate::complete()`].
+///
+/// # Errors
+/// If the system has no threads left.
+pub fn complete(config: CompleteConfig, target: Local) -> Result<Job<CompleteReport>, Error> {
+    Ok(Job::start(runtime()?, || crate::complete(config, target)))
 }
 
 /// Starts to remove all files of backups from a directory, and returns at once; see [`crate::remove_artifacts`].

@@ -33,6 +33,7 @@
 //! | compression | [`Envelope::compression`], [`Zstd`] | `compression` |
 //! | some partitions, nodes or racks | [`BackupConfig::scope`], [`Scope`], [`PartitionList`] | `partitions` |
 //! | what has changed since the last backup | [`BackupConfig::modified`], [`Modified`] | `incremental` |
+//! | a backup in shares, on several machines | [`BackupConfig::shard`], [`Shard`], [`complete()`], [`RestoreConfig::shard`] | `shares` |
 //! | some sets, bins or classes of entries | [`BackupConfig::sets`], [`BinSelection`], [`EntryClass`] | `selection` |
 //! | records per second, bandwidth | [`Limits`] | `limits` |
 //! | files of limited size, and going on after a failure | [`BackupConfig::file_limit`], [`Checkpoint`], [`ExistingFiles::Continue`], [`StateRule`] | `resume` |
@@ -48,6 +49,7 @@
 mod backup;
 pub mod blocking;
 mod checkpoint;
+mod complete;
 mod config;
 mod error;
 mod estimate;
@@ -90,13 +92,14 @@ pub use asbackup_codec::{
 pub use asbackup_model::Digest;
 pub use asbackup_storage::Local;
 pub use config::{
-    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, Effect,
-    Encryption, EncryptionMode, EntryClass, Envelope, ExistingFiles, ExpectedCompression, ExtraFiles,
+    AgentAddress, AgentTls, BackupConfig, BatchLimits, BinSelection, ByteSize, Checkpoint, CompleteConfig,
+    Effect, Encryption, EncryptionMode, EntryClass, Envelope, ExistingFiles, ExpectedCompression, ExtraFiles,
     FilePrefix, FilterExpression, IndexConflict, KeySource, KeyText, Lifetime, Limits, ManifestRule,
     MetadataOrder, Modified, Names, NamesError, NoFilter, NoTimeBetween, NodeSelector, OutOfRange,
     Parallelism, PartitionList, PrefixError, RackId, RecordErrors, Rename, RestoreConfig, Sampling,
-    ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding, SecretName, SecretNameError, Start,
-    StateConfig, StatePlace, StateRule, UnknownLevel, ValidateConfig, Verification, WriteRetry, Writes, Zstd,
+    ScanRetry, Scope, ScopeError, SecretAgent, SecretEncoding, SecretName, SecretNameError, Shard,
+    ShardError, Start, StateConfig, StatePlace, StateRule, UnknownLevel, ValidateConfig, Verification,
+    WriteRetry, Writes, Zstd,
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use event::{Event, Events, Phase};
@@ -105,10 +108,10 @@ pub use limit::ScanPermits;
 pub use manifest::{Completeness, ManifestFacts};
 pub use progress::Progress;
 pub use report::{
-    BackedUp, BackupReport, Bytes, Copied, Decoded, Estimate, EstimateReport, Finding, FindingKind,
-    IndexesRestored, InspectReport, Inspected, InspectedFile, InspectedIndex, InspectedUdf, Place, Rates,
-    RemovalReport, RestoreReport, Restored, SizeRange, Source, Span, Target, Troubles, UdfsRestored,
-    ValidateReport,
+    BackedUp, BackupReport, Bytes, CompleteReport, Completed, Copied, Decoded, Estimate, EstimateReport,
+    Finding, FindingKind, IndexesRestored, InspectReport, Inspected, InspectedFile, InspectedIndex,
+    InspectedUdf, Place, Rates, RemovalReport, RestoreReport, Restored, SizeRange, Source, Span, Target,
+    Troubles, UdfsRestored, ValidateReport,
 };
 pub use secrecy::{ExposeSecret, SecretSlice};
 pub use secret::{SecretError, SecretErrorCause};
@@ -232,6 +235,16 @@ pub fn validate(config: ValidateConfig, source: Local) -> Job<ValidateReport> {
 #[must_use = "dropping a job cancels it"]
 pub fn inspect(source: Local) -> Job<InspectReport> {
     Job::start(|job| inspect::run(source, SystemTime::now(), job))
+}
+
+/// Starts to make one backup of the shares in a directory, and returns at once. Needs no cluster. All shares must be
+/// there; a backup that is complete already is left as it is.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[must_use = "dropping a job cancels it"]
+pub fn complete(config: CompleteConfig, target: Local) -> Job<CompleteReport> {
+    Job::start(|job| complete::run(config, target, SystemTime::now(), job))
 }
 
 /// Starts to remove all files of backups from a directory, and returns at once. Files that no backup tool wrote stay.

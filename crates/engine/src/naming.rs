@@ -1,6 +1,10 @@
 //! Names of backup files, as the older tools write and find them. Source: docs/format/files.md.
 
-use crate::config::FilePrefix;
+mod shares;
+
+use crate::config::{FilePrefix, Shard};
+
+pub(crate) use shares::ShareFile;
 
 /// Returns the name of a record file. A prefix takes the place of the writer's number.
 pub(crate) fn record_file(
@@ -22,6 +26,11 @@ pub(crate) fn metadata_file(namespace: &str, number: u64) -> String {
 
 /// The name of the manifest. Source: docs/format/manifest.md.
 pub(crate) const MANIFEST: &str = "asbackup.manifest.json";
+
+/// Returns the name of the manifest of a backup, or of one share of it.
+pub(crate) fn manifest(shard: Option<Shard>) -> String {
+    shard.map_or_else(|| MANIFEST.to_owned(), |shard| ShareFile::Manifest.name(shard))
+}
 
 /// The usual name of the state of an unfinished backup. Source: docs/format/state.md.
 pub(crate) const STATE: &str = "asbackup.state.json";
@@ -57,13 +66,20 @@ pub(crate) fn is_artifact(name: &str) -> bool {
     let name = name.strip_suffix(".part").unwrap_or(name);
     // Those of the C tools.
     let is_state = [STATE, RESTORE_STATE].contains(&name) || name.ends_with(".asb.state");
-    is_data(name) || is_side_file(name) || name == MANIFEST || is_state
+    is_data(name) || is_side_file(name) || name == MANIFEST || is_state || ShareFile::of(name).is_some()
 }
 
 /// Returns whether a file was left unfinished by a run that was killed.
 pub(crate) fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(".part")
-        .is_some_and(|name| is_data(name) || is_side_file(name) || name == MANIFEST || name == STATE)
+    name.strip_suffix(".part").is_some_and(|name| {
+        let is_document = [MANIFEST, STATE].contains(&name) || is_of_share(name);
+        is_data(name) || is_side_file(name) || is_document
+    })
+}
+
+/// Returns whether a file lies beside the data of one share of a backup that isn't closed yet.
+pub(crate) fn is_of_share(name: &str) -> bool {
+    ShareFile::of(name).is_some_and(|(kind, _)| kind.is_of_backup())
 }
 
 /// Returns whether a file holds only indexes and UDFs, so that reading it first gives them before any record.
@@ -141,6 +157,11 @@ mod tests {
             ("asbackup.state.json", true),
             ("asbackup.restore.state.json", true),
             ("test.asb.state", true),
+            ("asbackup.manifest.1-of-2.json", true),
+            ("asbackup.state.1-of-2.json.part", true),
+            ("asbackup.share.1-of-2.lock", true),
+            ("asbackup.restore.state.1-of-2.json", true),
+            ("asbackup.manifest.3-of-2.json", false),
             ("notes.txt", false),
             ("asbackup.log", false),
             ("x.part", false),
@@ -160,6 +181,9 @@ mod tests {
         assert!(is_side_file(SIDE_FILE) && is_side_file(&numbered_side_file(3)));
         assert!(!is_side_file("asbackup.extra.old.json") && !is_side_file(MANIFEST));
         assert!(is_unfinished("asbackup.manifest.json.part") && is_unfinished("asbackup.extra.3.json.part"));
+        assert!(
+            is_unfinished("asbackup.state.1-of-2.json.part") && !is_unfinished("asbackup.share.1-of-2.lock")
+        );
         assert!(is_metadata("metadata_test_1.asb") && !is_metadata("0_test_1.asb"));
         assert!(is_metadata("a/metadata_test_1.asb") && !is_metadata("metadata_a/0_test_1.asb"));
     }

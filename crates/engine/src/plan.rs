@@ -2,6 +2,7 @@
 
 mod memory;
 mod partitions;
+mod shares;
 
 use asbackup_cluster::{Cluster, Readers};
 use asbackup_codec::envelope::AesKey;
@@ -10,7 +11,10 @@ use asbackup_storage::Local;
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 pub(crate) use self::memory::{BackupMemory, Packing, restore_bytes};
-use self::partitions::{Selected, check_selection, select, streams};
+use self::{
+    partitions::{Selected, check_selection, select, streams},
+    shares::{check_restore_shard, check_shard, part_of},
+};
 use crate::{
     Error, ErrorKind, blocking,
     checkpoint::{self, Start},
@@ -42,9 +46,11 @@ pub(crate) async fn plan_backup(
 ) -> Result<BackupPlan, Error> {
     check_classes(&config.left_out)?;
     check_selection(config)?;
+    check_shard(config, target)?;
     check_namespace_name(&config.namespace)?;
     check_namespace(cluster, config.namespace.as_bytes()).await?;
     let Selected { wanted, readers } = select(cluster, config).await?;
+    let wanted = part_of(config.shard, wanted)?;
     let start = {
         let (config, key, target) = (config.clone(), key.cloned(), target.clone());
         blocking(move || checkpoint::start(&config, key.as_ref(), &target, started)).await??
@@ -67,6 +73,10 @@ pub(crate) async fn plan_estimate(
     cluster: &Cluster,
     config: &BackupConfig,
 ) -> Result<Vec<Vec<PartitionId>>, Error> {
+    if config.shard.is_some() {
+        let message = "an estimate is of a whole backup, of which each share is about an equal part";
+        return Err(Error::of(ErrorKind::Config, message).hint("leave out --shard or --estimate").build());
+    }
     check_classes(&config.left_out)?;
     check_selection(config)?;
     check_namespace_name(&config.namespace)?;
@@ -76,8 +86,13 @@ pub(crate) async fn plan_estimate(
 }
 
 /// Checks a restore's configuration.
-pub(crate) async fn plan_restore(cluster: &Cluster, config: &RestoreConfig) -> Result<(), Error> {
+pub(crate) async fn plan_restore(
+    cluster: &Cluster,
+    config: &RestoreConfig,
+    source: &Local,
+) -> Result<(), Error> {
     check_classes(&config.left_out)?;
+    check_restore_shard(config, source)?;
     if let Some(rename) = &config.rename {
         check_namespace(cluster, rename.to.as_bytes()).await?;
     }

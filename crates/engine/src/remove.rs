@@ -58,8 +58,9 @@ impl Removed {
         let names = target.list()?.into_iter().map(|file| file.name);
         let (mut names, others): (Vec<_>, Vec<_>) = names.partition(|name| naming::is_artifact(name));
         self.left = others.len() as u64;
-        // As long as the manifest is there, what is left of its set is known to be damaged.
-        names.sort_by_key(|name| name == naming::MANIFEST);
+        // As long as the manifest is there, what is left of its set is known to be damaged. Likewise that of a share says
+        // that there is more than what is left.
+        names.sort_by_key(|name| name == naming::MANIFEST || naming::is_of_share(name));
         for name in names {
             if job.token.is_cancelled() {
                 return Err(Error::cancelled());

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use asbackup_storage::Local;
 use serde::Serialize;
 
 use crate::{
-    manifest::{Completeness, ManifestFacts},
+    complete::Done,
+    manifest::{Completeness, Manifest, ManifestFacts},
+    naming,
     progress::{Counters, Named},
     restore_state::{IndexCounts, UdfCounts},
 };
@@ -42,7 +45,7 @@ pub struct Target {
     #[serde(flatten)]
     pub place: Place,
     /// Name of the manifest; none if the backup isn't complete.
-    pub manifest: Option<&'static str>,
+    pub manifest: Option<String>,
 }
 
 /// What a backup did.
@@ -54,6 +57,9 @@ pub struct BackupReport {
     pub span: Span,
     /// Namespace.
     pub namespace: String,
+    /// The share of the backup that this job was, such as `2/3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// Where to.
     pub target: Target,
     /// Records.
@@ -116,6 +122,9 @@ pub struct RestoreReport {
     pub span: Span,
     /// Namespace, or `from,to`; empty if each entry went where it came from.
     pub namespace: String,
+    /// The share of the backup that this job restored, such as `2/3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// Where from.
     pub source: Source,
     /// Records.
@@ -416,6 +425,65 @@ pub struct RemovalReport {
     pub left: u64,
 }
 
+/// What became of the shares of a backup.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct CompleteReport {
+    /// When.
+    #[serde(flatten)]
+    pub span: Span,
+    /// Namespace; empty if the backup isn't complete.
+    pub namespace: String,
+    /// Where; its files are the data files of all shares.
+    pub target: Target,
+    /// How many shares the backup was made of; 0 if it wasn't made of any, or isn't complete.
+    pub shares: u16,
+    /// Records in all files.
+    pub records: Completed,
+    /// Secondary indexes.
+    pub indexes: Completed,
+    /// UDF modules.
+    pub udfs: Completed,
+    /// Stored size of the data files.
+    pub bytes: u64,
+    /// What a person should look at.
+    pub warnings: Vec<String>,
+}
+
+/// How many entries of a kind a whole backup holds.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Completed {
+    /// How many.
+    pub written: u64,
+}
+
+impl CompleteReport {
+    pub(crate) fn new(span: Span, target: &Local, Done { manifest, warnings }: &Done) -> Self {
+        let manifest = manifest.as_ref();
+        let [records, indexes, udfs, bytes] = manifest.map(Manifest::counts).unwrap_or_default();
+        let completed = |written| Completed { written };
+        Self {
+            span,
+            namespace: manifest.map(|manifest| manifest.namespace().to_owned()).unwrap_or_default(),
+            target: Target {
+                place: Place {
+                    kind: target.kind(),
+                    path: target.path().display().to_string(),
+                    files: manifest.map_or(0, Manifest::file_count),
+                },
+                manifest: manifest.map(|_| naming::manifest(None)),
+            },
+            shares: manifest.and_then(Manifest::all_shards).map_or(0, |shares| shares.of),
+            records: completed(records),
+            indexes: completed(indexes),
+            udfs: completed(udfs),
+            bytes,
+            warnings: warnings.clone(),
+        }
+    }
+}
+
 /// How many entries of a kind were decoded.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -449,6 +517,8 @@ pub struct Finding {
 pub enum FindingKind {
     /// A file that the manifest lists isn't there, or a manifest that is required.
     Missing,
+    /// Shares of a backup of which nobody has made one backup yet.
+    Unclosed,
     /// A data file of the same namespace isn't in the manifest.
     Extra,
     /// A file has another size than the manifest says.

@@ -34,6 +34,7 @@ use crate::{
     source::{
         files::FileQueue,
         rows::{InProgress, RowReader, Texts},
+        share::share_out,
         verify::{blame, verify},
     },
     transcode::to_rows::ToRows,
@@ -76,7 +77,7 @@ struct Restore {
 
 impl Restore {
     async fn run(&self) -> Result<(), Error> {
-        self.job.or_cancelled(plan_restore(&self.cluster, &self.config)).await??;
+        self.job.or_cancelled(plan_restore(&self.cluster, &self.config, &self.source)).await??;
         let set = self.survey().await?;
         for name in &set.left_out {
             self.warn(format!("{name} isn't in the manifest, and was left out"));
@@ -167,7 +168,10 @@ impl Restore {
         let source = self.source.clone();
         let set = blocking(move || survey(&source, &rules)).await??;
         refuse(&set.findings)?;
-        Ok(set)
+        Ok(match self.config.shard {
+            Some(shard) => share_out(set, shard),
+            None => set,
+        })
     }
 
     /// Restores what isn't a record and lies in files of its own.
@@ -297,6 +301,7 @@ impl Restore {
         RestoreReport {
             span: report::Span::new(started, duration),
             namespace: self.config.rename.as_ref().map_or_else(String::new, ToString::to_string),
+            shard: self.config.shard.map(|shard| shard.to_string()),
             source: source_report(
                 &self.source,
                 counters.files.count(),

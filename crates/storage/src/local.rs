@@ -13,7 +13,7 @@ use std::{
 
 use crate::{Action, Error, faults::Faults};
 
-pub use durable::Lock;
+pub use durable::{FileLock, Lock};
 pub use upload::Upload;
 use upload::{Naming, WriteBuffer};
 

@@ -64,6 +64,10 @@ pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) scope: Scope,
 
+    /// Back up one of N equal shares of that, beside the other shares in the directory; asbackup complete makes one backup of all
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["output_file", "remove_files", "remove_artifacts", "estimate"])]
+    pub(crate) shard: Option<String>,
+
     #[command(flatten)]
     pub(crate) records: Records,
 

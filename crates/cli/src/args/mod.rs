@@ -1,6 +1,7 @@
 //! What the tools can be told: one struct per group of flags. Nothing here knows the engine.
 
 mod backup;
+mod complete;
 mod connection;
 mod envelope;
 mod inspect;
@@ -24,6 +25,7 @@ use clap::{Parser, error::ErrorKind};
 use crate::exit::Exit;
 
 pub(crate) use backup::Backup;
+pub(crate) use complete::Complete;
 pub(crate) use connection::Connection;
 pub(crate) use envelope::{Cipher, Codec, Compression, Encryption};
 pub(crate) use inspect::Inspect;
@@ -42,7 +44,7 @@ pub(crate) use selection::{LeftOut, Records, Scope as ScopeFlags};
     version = version::version(),
     disable_help_flag = true,
     arg_required_else_help = true,
-    after_help = "Other commands:\n  asbackup inspect PATH  show what a backup holds (asbackup inspect --help)"
+    after_help = "Other commands:\n  asbackup inspect PATH      show what a backup holds (asbackup inspect --help)\n  asbackup complete -d PATH  make one backup of the shares in a directory (asbackup complete --help)"
 )]
 pub(crate) struct Asbackup {
     #[command(flatten)]
@@ -212,6 +214,8 @@ mod tests {
             ("--log-level loud", &["--log-level", "debug, info, warn, error"]),
             ("--color blue", &["--color", "auto, always, never"]),
             ("-c -r", &["--continue", "--remove-files"]),
+            ("--shard 1/2 -r", &["--shard", "--remove-files"]),
+            ("--shard 1/2 --remove-artifacts", &["--shard", "--remove-artifacts"]),
             ("--continue --state-file-dst x", &["--continue", "--state-file-dst"]),
             ("--continue --no-resume", &["--continue", "--no-resume"]),
             ("--state-file-dst x --no-resume", &["--state-file-dst", "--no-resume"]),
@@ -242,6 +246,7 @@ mod tests {
         check_refused::<Asbackup>("asbackup -n test", &["--directory", "--output-file"]);
         for (flags, words) in [
             ("-r", ["--remove-files", "--output-file"]),
+            ("--shard 1/2", ["--shard", "--output-file"]),
             ("-q x", ["--output-file-prefix", "--output-file"]),
             ("--remove-artifacts", ["--remove-artifacts", "--output-file"]),
         ] {
@@ -249,6 +254,7 @@ mod tests {
         }
         check_refused::<Asbackup>("asbackup -d out", &["--namespace"]);
         check_refused::<Asbackup>("asbackup -n test --estimate -d out", &["--estimate", "--directory"]);
+        check_refused::<Asbackup>("asbackup -n test --estimate --shard 1/2", &["--estimate", "--shard"]);
         check_refused::<Asbackup>("asbackup -n test --estimate -r", &["--estimate", "--remove-files"]);
         check_refused::<Asbackup>("asbackup -n test -d out --estimate-samples 7", &["--estimate"]);
         check_refused::<Asbackup>("asbackup -n test -e --estimate-samples 0", &["--estimate-samples"]);
@@ -289,6 +295,8 @@ mod tests {
         ] {
             check_refused::<Asrestore>(&format!("{RESTORE} {flags}"), words);
         }
+        check_refused::<Asrestore>("asrestore -i in --shard 1/2", &["--shard", "--input-file"]);
+        check_refused::<Asrestore>("asrestore -d in --validate --shard 1/2", &["--shard", "--validate"]);
         check_refused::<Asrestore>("asrestore -i in --continue", &["--continue", "--input-file"]);
         check_refused::<Asrestore>("asrestore -n test", &["--directory", "--input-file"]);
     }

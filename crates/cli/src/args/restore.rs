@@ -29,6 +29,10 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) validate: bool,
 
+    /// Restore one of N equal shares of the files; share 1 takes indexes and UDF modules
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["input_file", "validate"])]
+    pub(crate) shard: Option<String>,
+
     #[command(flatten)]
     pub(crate) selection: Selection,
 
@@ -94,7 +98,7 @@ pub(crate) struct Restore {
 /// Whether a restore of a directory can be gone on with, and whether this one goes on.
 #[derive(Debug, Args)]
 pub(crate) struct State {
-    /// Go on with an interrupted restore; NAME is that of its state if it isn't asbackup.restore.state.json
+    /// Go on with an interrupted restore; NAME is that of its state if it isn't asbackup.restore.state.json, or with --shard asbackup.restore.state.I-of-N.json
     #[arg(long = "continue", value_name = "NAME", conflicts_with_all = ["no_resume", "input_file", "validate"])]
     #[expect(clippy::option_option, reason = "the flag, and its value, may be left out")]
     pub(crate) go_on: Option<Option<String>>,

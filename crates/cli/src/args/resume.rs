@@ -9,8 +9,8 @@ use super::value::milliseconds;
 /// Going on with a run that ended before its time.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// Go on with an unfinished run, whose state has this name; default: asbackup.state.json. An empty directory is begun
-    /// from the start
+    /// Go on with an unfinished run, whose state has this name; default: asbackup.state.json, of a share
+    /// asbackup.state.I-of-N.json. An empty directory is begun from the start
     #[arg(
         short = 'c',
         long = "continue",

@@ -62,6 +62,7 @@ const BACKUP: &[(&str, &[&str])] = &[
             "no-indexes",
             "no-udfs",
             "remove-files",
+            "shard",
             "output-file-prefix",
             "state-interval",
             "socket-timeout",
@@ -113,6 +114,7 @@ const RESTORE: &[(&str, &[&str])] = &[
         "each_restore_flag_has_its_effect",
         &[
             "namespace",
+            "shard",
             "compress",
             "batch-size",
             "max-async-batches",

@@ -49,6 +49,9 @@ fn add_manifest(rows: &mut Rows, manifest: &ManifestFacts) {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     rows.add("compression", or_none(&manifest.compression));
     rows.add("encryption", or_none(&manifest.encryption));
+    if let Some(shares) = manifest.shares {
+        rows.add("shares", grouped(u64::from(shares)));
+    }
     if let Some(name) = &manifest.side_file {
         rows.add("side file", name);
     }

@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Restore,
     Validate,
     Inspect,
+    Complete,
     RemoveArtifacts,
 }
 
@@ -60,6 +61,7 @@ impl std::fmt::Display for Command {
             Self::Restore => "restore",
             Self::Validate => "validate",
             Self::Inspect => "inspect",
+            Self::Complete => "completion",
             Self::RemoveArtifacts => "remove artifacts",
         })
     }
@@ -123,7 +125,8 @@ impl Known {
     fn without_job(&self) -> WithoutJob<'_> {
         let duration = self.since.elapsed();
         let place = || self.path.as_ref().map(|path| Place { kind: self.kind, path });
-        let is_target = matches!(self.command, Command::Backup | Command::RemoveArtifacts);
+        let is_target =
+            matches!(self.command, Command::Backup | Command::Complete | Command::RemoveArtifacts);
         let is_source = matches!(self.command, Command::Restore | Command::Validate | Command::Inspect);
         WithoutJob {
             started: format!("{:.3}", self.started),

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use asbackup::{
-    BackupReport, Completeness, Estimate, EstimateReport, Rates, RestoreReport, Span, Troubles,
-    ValidateReport,
+    BackupReport, CompleteReport, Completeness, Estimate, EstimateReport, Rates, RestoreReport, Span,
+    Troubles, ValidateReport,
 };
 
 use super::{Command, Ended, Summary};
@@ -33,6 +33,7 @@ impl Summary for BackupReport {
         counts.more(&[("failed", records.failed), ("unfinished", records.unfinished)]);
         let mut rows = Rows::default();
         rows.add("namespace", self.namespace.clone());
+        rows.share(self.shard.as_deref());
         rows.add("records", counts.text());
         for (label, copied) in [("indexes", &self.indexes), ("UDF modules", &self.udfs)] {
             rows.add(label, Counts::of(&[("read", copied.read), ("written", copied.written)]).text());
@@ -105,6 +106,7 @@ impl Summary for RestoreReport {
         if !self.namespace.is_empty() {
             rows.add("namespace", self.namespace.clone());
         }
+        rows.share(self.shard.as_deref());
         if self.dry_run {
             rows.add("dry run", "nothing was written; what counts as inserted, created or replaced would be");
         }
@@ -122,6 +124,29 @@ impl Summary for RestoreReport {
 
     fn state_file(&self) -> Option<&str> {
         self.state_file.as_deref()
+    }
+}
+
+impl Summary for CompleteReport {
+    fn tally(&self) -> Tally {
+        Tally::default()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut rows = Rows::default();
+        if self.target.manifest.is_some() {
+            rows.add("namespace", self.namespace.clone());
+            rows.add("shares", grouped(u64::from(self.shares)));
+            for (label, completed) in
+                [("records", &self.records), ("indexes", &self.indexes), ("UDF modules", &self.udfs)]
+            {
+                rows.add(label, grouped(completed.written));
+            }
+            rows.add("files", files(self.target.place.files, self.bytes, &self.target.place.path));
+        }
+        rows.add("time", seconds(Duration::from_millis(self.span.duration_ms)));
+        rows.warnings(&self.warnings);
+        rows.0
     }
 }
 
@@ -158,6 +183,15 @@ impl Rows {
         self.0.push(format!("  {label:<15} {}", text.as_ref()));
     }
 
+    /// Adds the share that the job was, if it was one.
+    fn share(&mut self, shard: Option<&str>) {
+        shard.iter().for_each(|shard| self.add("share", shard));
+    }
+
+    fn warnings(&mut self, warnings: &[String]) {
+        self.0.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
+    }
+
     /// Adds counts by name, if there are any.
     fn named(&mut self, label: &str, counts: &BTreeMap<&'static str, u64>) {
         if !counts.is_empty() {
@@ -181,7 +215,7 @@ impl Rows {
         let time = seconds(Duration::from_millis(span.duration_ms));
         let (records, bytes) = (grouped(rates.records_per_s), mib(rates.stored_bytes_per_s));
         self.add("time", format!("{time}, {records} records/s, {bytes}/s"));
-        self.0.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
+        self.warnings(warnings);
         self.0
     }
 }

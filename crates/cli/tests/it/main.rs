@@ -10,6 +10,7 @@ mod resume;
 mod resume_backup;
 mod security;
 mod selection;
+mod shards;
 mod signals;
 mod tool;
 mod usage;

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::{
     manifest::{
-        DocumentError, Hashing, ListedFile, SetIndex, check_head, check_named_seal, partition_list, seal,
+        DocumentError, Hashing, ListedFile, SetIndex, ShardName, check_head, check_named_seal,
+        partition_list, seal,
     },
     progress::Counters,
     sink::file::EntryCounts,
@@ -34,6 +35,9 @@ pub(crate) struct State {
     pub(crate) next_file: u64,
     pub(crate) fingerprint: String,
     pub(crate) options: Value,
+    /// The share of the backup that it is about, if it is about one.
+    #[serde(default)]
+    pub(crate) shard: Option<ShardName>,
     /// Partitions that are to be read.
     #[serde(with = "partition_list")]
     pub(crate) partitions: PartitionSet,
@@ -120,13 +124,15 @@ pub(crate) struct Beginning {
     pub(crate) first_file: u64,
     pub(crate) fingerprint: String,
     pub(crate) options: Value,
+    pub(crate) shard: Option<ShardName>,
     pub(crate) replaces: Vec<String>,
     pub(crate) hashing: Hashing,
 }
 
 impl State {
     pub(crate) fn new(beginning: Beginning) -> Self {
-        let Beginning { run, started, first_file, fingerprint, options, replaces, hashing } = beginning;
+        let Beginning { run, started, first_file, fingerprint, options, shard, replaces, hashing } =
+            beginning;
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -137,6 +143,7 @@ impl State {
             next_file: first_file,
             fingerprint,
             options,
+            shard,
             partitions: PartitionSet::EMPTY,
             replaces,
             metadata: None,
@@ -378,6 +385,7 @@ mod tests {
             first_file: 3,
             fingerprint: "00".to_owned(),
             options: json!({"namespace": "users"}),
+            shard: None,
             replaces: vec!["0_users_1.asb".to_owned()],
             hashing: Hashing::of(key),
         });

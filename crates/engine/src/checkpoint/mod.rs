@@ -5,7 +5,8 @@
 //! the directory.
 
 mod document;
-
+mod lock;
+mod shares;
 mod start;
 
 use std::{
@@ -26,7 +27,8 @@ use crate::{
 };
 
 pub(crate) use document::{FileState, Metadata, State, StateFile};
-pub(crate) use start::{Start, files_of_unfinished, lock, lock_or, start};
+pub(crate) use lock::{End, Hold, lock};
+pub(crate) use start::{Start, files_of_unfinished, start};
 
 /// Keeps the state of a backup, or doesn't if that isn't wanted.
 #[derive(Debug)]

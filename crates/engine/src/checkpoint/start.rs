@@ -4,27 +4,29 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use asbackup_codec::envelope::AesKey;
 use asbackup_model::PartitionSet;
-use asbackup_storage::{Local, Lock};
+use asbackup_storage::Local;
 use serde_json::Value;
 
 use super::{
     StatePlace,
     document::{Beginning, State},
+    lock::{Hold, lock, taken as locked},
+    shares::own_names,
 };
 use crate::{
     Error, ErrorKind,
     config::{BackupConfig, Checkpoint, ExistingFiles, ExtraFiles, ManifestRule},
-    manifest::{self, DocumentError, Hashing, Manifest, SetRules},
-    naming, report,
+    manifest::{self, DocumentError, Hashing, Manifest, SetRules, ShardName},
+    naming::{self, ShareFile},
+    report,
     source::open::{missing_key, unused_key},
 };
 
 /// What a backup begins with.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// Keeps other jobs away from the target.
-    #[expect(dead_code, reason = "it is held, not used")]
-    lock: Option<Lock>,
+    /// Keeps other jobs away from the target, or from the same share of it.
+    pub(crate) hold: Hold,
     pub(crate) place: StatePlace,
     /// The state of the run that is gone on with, or a new one.
     pub(crate) state: State,
@@ -49,8 +51,14 @@ pub(crate) fn start(
         return single((config, key), target, place, started);
     }
     place.directory.prepare()?;
-    let lock = lock(target)?;
-    let names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
+    let hold = match config.shard {
+        None => lock(target)?,
+        Some(shard) => Hold::share(target, ShareFile::Lock.name(shard), || locked(target))?,
+    };
+    let mut names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
+    if let Some(shard) = config.shard {
+        names = own_names(shard, (config, key), target, names)?;
+    }
     let found = Found { config, key, target, place: &place, names };
     let begun = match config.existing {
         ExistingFiles::Refuse => found.refuse(),
@@ -63,7 +71,7 @@ pub(crate) fn start(
         None => (fresh(), false),
     };
     let Begun { complete, unfinished, .. } = begun;
-    Ok(Start { lock, place: place.clone(), state, resumed, complete, unfinished })
+    Ok(Start { hold, place: place.clone(), state, resumed, complete, unfinished })
 }
 
 /// A single file is begun from the start in any case: nothing lies beside it.
@@ -78,7 +86,7 @@ fn single(
     }
     let found = Found { config, key, target, place: &place, names: Vec::new() };
     let state = found.new_state(&Begun::default(), started);
-    Ok(Start { lock: None, place, state, resumed: false, complete: None, unfinished: Vec::new() })
+    Ok(Start { hold: Hold::default(), place, state, resumed: false, complete: None, unfinished: Vec::new() })
 }
 
 /// Returns the names of the files of a run beside an older backup that hasn't ended. A state that can't be read names
@@ -115,7 +123,7 @@ impl Found<'_> {
         }
         match self.names.len() {
             0 => Ok(Begun::default()),
-            files => Err(not_empty(self.target, files)),
+            files => Err(self.not_empty(files)),
         }
     }
 
@@ -135,7 +143,8 @@ impl Found<'_> {
             }
             self.place.remove()?;
         }
-        let unfinished = names.iter().filter(|name| naming::is_unfinished(name)).cloned().collect();
+        let goes = |name: &&String| naming::is_unfinished(name) || naming::is_of_share(name);
+        let unfinished = names.iter().filter(goes).cloned().collect();
         let replaced = names.into_iter().filter(|name| naming::is_data(name) || naming::is_side_file(name));
         Ok(Begun { replaced: replaced.collect(), unfinished, ..Begun::default() })
     }
@@ -154,7 +163,8 @@ impl Found<'_> {
         if is_of(manifest.as_ref(), &state) {
             return self.clear_up(manifest, &state);
         }
-        check_options(&state.options, &manifest::options(self.config, self.key))?;
+        self.check_share(&state)?;
+        check_options(&state.options, &manifest::options(self.config, self.key), UNFINISHED)?;
         let unfinished = self.leftovers(&state);
         Ok(Begun { state: Some(Box::new(self.keep_durable(state)?)), unfinished, ..Begun::default() })
     }
@@ -164,9 +174,7 @@ impl Found<'_> {
         if manifest.fingerprint() != manifest::fingerprint(self.config, self.key) {
             let path = self.target.path().display();
             let message = format!("{path} holds a complete backup with other options");
-            return Err(Error::of(ErrorKind::Config, message)
-                .hint("choose another directory, or replace the backup in it with --remove-files")
-                .build());
+            return Err(Error::of(ErrorKind::Config, message).hint(self.choose_another()).build());
         }
         let rules = SetRules {
             manifest: ManifestRule::Required,
@@ -174,13 +182,16 @@ impl Found<'_> {
             key: self.key.cloned(),
             compression: None,
         };
-        manifest::refuse(&manifest::survey(self.target, &rules)?.findings)?;
+        manifest::refuse(&match self.config.shard {
+            None => manifest::survey(self.target, &rules)?.findings,
+            Some(_) => manifest::survey_share(self.target, &manifest, &rules)?,
+        })?;
         Ok(Begun { complete: Some(manifest), ..Begun::default() })
     }
 
     /// The run was killed when its manifest was in place: what was left to do is done now.
     fn clear_up(&self, manifest: Option<Manifest>, state: &State) -> Result<Begun, Error> {
-        check_options(&state.options, &manifest::options(self.config, self.key))?;
+        check_options(&state.options, &manifest::options(self.config, self.key), UNFINISHED)?;
         for name in state.replaces.iter().chain(&self.leftovers(state)) {
             self.target.remove(name)?;
         }
@@ -216,7 +227,12 @@ impl Found<'_> {
     fn leftovers(&self, state: &State) -> Vec<String> {
         let of_run =
             |part: &str| state.files.iter().any(|file| part.strip_suffix(".part") == Some(&file.name));
-        let parts = self.names.iter().filter(|name| naming::is_unfinished(name) && !of_run(name));
+        // A run that takes the place of shares leaves nothing of them.
+        let goes = |name: &str| {
+            let is_of_replaced = self.config.shard.is_none() && naming::is_of_share(name);
+            is_of_replaced || naming::is_unfinished(name) && !of_run(name)
+        };
+        let parts = self.names.iter().filter(|name| goes(name));
         parts.cloned().collect()
     }
 
@@ -229,9 +245,13 @@ impl Found<'_> {
         State::new(Beginning {
             run: format!("{:016x}", fastrand::u64(..)),
             started: report::rfc3339(started),
-            first_file: self.names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
+            first_file: match self.config.shard {
+                Some(shard) => u64::from(shard.index()),
+                None => self.names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
+            },
             fingerprint: manifest::fingerprint(self.config, self.key),
             options: manifest::options(self.config, self.key),
+            shard: self.config.shard.map(Into::into),
             replaces: begun.replaced.clone(),
             hashing: Hashing::of(self.key),
         })
@@ -270,19 +290,38 @@ impl Found<'_> {
     /// Returns the manifest of a complete backup, which must have been made with the same key.
     fn complete_manifest(&self) -> Result<Option<Manifest>, Error> {
         match self.read_manifest()?.transpose() {
-            Err(DocumentError::KeyMissing) => Err(missing_key(naming::MANIFEST)),
-            Err(DocumentError::KeyUnused) => Err(unused_key(naming::MANIFEST)),
-            Err(error @ DocumentError::KeyedSeal) => Err(other_key(naming::MANIFEST, error)),
+            Err(DocumentError::KeyMissing) => Err(missing_key(&self.manifest_name())),
+            Err(DocumentError::KeyUnused) => Err(unused_key(&self.manifest_name())),
+            Err(error @ DocumentError::KeyedSeal) => Err(other_key(&self.manifest_name(), error)),
             manifest => Ok(manifest.ok().flatten()),
         }
     }
 
     fn read_manifest(&self) -> Result<Option<Result<Manifest, DocumentError>>, Error> {
-        if !self.names.iter().any(|name| name == naming::MANIFEST) {
+        let name = self.manifest_name();
+        if !self.names.contains(&name) {
             return Ok(None);
         }
-        let bytes = manifest::read(self.target, naming::MANIFEST)?;
-        Ok(Some(bytes.and_then(|bytes| Manifest::decode(&bytes, self.key))))
+        let bytes = manifest::read(self.target, &name)?;
+        Ok(Some(bytes.and_then(|bytes| Manifest::decode_of(self.config.shard, &bytes, self.key))))
+    }
+
+    fn manifest_name(&self) -> String {
+        naming::manifest(self.config.shard)
+    }
+
+    /// Checks that a state is about the same share, or about the whole.
+    fn check_share(&self, state: &State) -> Result<(), Error> {
+        if state.shard == self.config.shard.map(Into::into) {
+            return Ok(());
+        }
+        let share = |text: Option<String>| {
+            text.map_or_else(|| "a whole backup".to_owned(), |text| format!("share {text}"))
+        };
+        let before = share(state.shard.map(ShardName::text));
+        let now = share(self.config.shard.map(|shard| shard.to_string()));
+        let message = format!("{} is the state of {before}, but this run is of {now}", self.place.name);
+        Err(Error::of(ErrorKind::Config, message).hint("change --shard, or name another state").build())
     }
 
     fn unfinished_run(&self) -> Error {
@@ -290,15 +329,52 @@ impl Found<'_> {
         let message = format!("the target {path} isn't empty: it holds an unfinished backup");
         Error::of(ErrorKind::Config, message)
             .place(|place| place.file = Some(self.place.name.clone()))
-            .hint("go on with it with --continue, or replace it with --remove-files")
+            .hint(self.way_out(
+                "go on with it with --continue, or replace it with --remove-files",
+                "go on with it with --continue",
+            ))
             .build()
+    }
+
+    fn not_empty(&self, files: usize) -> Error {
+        let path = self.target.path().display();
+        let (message, hint) = match self.config.shard {
+            None => (format!("the target {path} isn't empty: it holds {files} files"), self.choose_another()),
+            Some(shard) if self.names.contains(&self.manifest_name()) => (
+                format!("share {shard} is complete already in {path}"),
+                "when all shares are, make one backup of them with asbackup complete",
+            ),
+            Some(_) => (
+                format!("{path} holds {files} files that aren't of other shares"),
+                "if a job of this share left them that kept no state, remove them by hand; if not, choose another directory",
+            ),
+        };
+        Error::of(ErrorKind::Config, message)
+            .place(|place| place.file = self.config.shard.and(self.names.first().cloned()))
+            .hint(hint)
+            .build()
+    }
+
+    fn choose_another(&self) -> &'static str {
+        self.way_out(
+            "choose another directory, or replace the backup in it with --remove-files",
+            "choose another directory",
+        )
+    }
+
+    /// Returns what can be done about a target; shares can't replace anything.
+    fn way_out(&self, of_whole: &'static str, of_share: &'static str) -> &'static str {
+        if self.config.shard.is_none() { of_whole } else { of_share }
     }
 
     fn nothing_to_continue(&self) -> Error {
         let (path, name) = (self.target.path().display(), &self.place.name);
         let message = format!("{path} has no {name}, so there is no run to go on with, and it isn't empty");
         Error::of(ErrorKind::Config, message)
-            .hint("name the state with --continue NAME or --state-dir, or replace what is there with --remove-files")
+            .hint(self.way_out(
+                "name the state with --continue NAME or --state-dir, or replace what is there with --remove-files",
+                "name the state with --continue NAME or --state-dir, or choose another directory",
+            ))
             .build()
     }
 
@@ -346,13 +422,6 @@ fn is_of(manifest: Option<&Manifest>, state: &State) -> bool {
     manifest.is_some_and(|manifest| manifest.run() == Some(state.run.as_str()))
 }
 
-fn not_empty(target: &Local, files: usize) -> Error {
-    let message = format!("the target {} isn't empty: it holds {files} files", target.path().display());
-    Error::of(ErrorKind::Config, message)
-        .hint("choose another directory, or replace the backup in it with --remove-files")
-        .build()
-}
-
 fn taken(target: &Local) -> Error {
     Error::of(ErrorKind::Config, format!("the file {} is there already", target.path().display()))
         .hint("choose another name, or replace the file with --force")
@@ -360,7 +429,7 @@ fn taken(target: &Local) -> Error {
 }
 
 /// Checks that a run writes the same as the one that it goes on with.
-fn check_options(before: &Value, now: &Value) -> Result<(), Error> {
+pub(super) fn check_options(before: &Value, now: &Value, of: &str) -> Result<(), Error> {
     let (Some(before), Some(now)) = (before.as_object(), now.as_object()) else {
         return Err(Error::of(ErrorKind::Integrity, "the state has no options").build());
     };
@@ -369,8 +438,7 @@ fn check_options(before: &Value, now: &Value) -> Result<(), Error> {
         let value = |options: &serde_json::Map<String, Value>| options.get(name).cloned().unwrap_or_default();
         if value(before) != value(now) {
             let (before, now) = (value(before), value(now));
-            let message =
-                format!("the unfinished backup has the option {name} = {before}, but this run has {now}");
+            let message = format!("{of} has the option {name} = {before}, but this run has {now}");
             return Err(Error::of(ErrorKind::Config, message)
                 .hint("give the options that the backup was begun with, or start anew in an empty directory")
                 .build());
@@ -379,9 +447,15 @@ fn check_options(before: &Value, now: &Value) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a run goes on with.
+const UNFINISHED: &str = "the unfinished backup";
+
 fn place(config: &BackupConfig, target: &Local) -> Result<StatePlace, Error> {
-    let name = config.state_name.clone().unwrap_or_else(|| naming::STATE.to_owned());
-    let taken = naming::is_data(&name) || naming::is_side_file(&name) || name == naming::MANIFEST;
+    let usual =
+        || config.shard.map_or_else(|| naming::STATE.to_owned(), |shard| ShareFile::State.name(shard));
+    let name = config.state_name.clone().unwrap_or_else(usual);
+    let is_other = ShareFile::of(&name).is_some_and(|(kind, _)| kind != ShareFile::State);
+    let taken = naming::is_data(&name) || naming::is_side_file(&name) || name == naming::MANIFEST || is_other;
     if ["", ".", ".."].contains(&name.as_str())
         || name.contains(['/', '\\', '\0'])
         || taken
@@ -400,30 +474,6 @@ fn place(config: &BackupConfig, target: &Local) -> Result<StatePlace, Error> {
     }
     let directory = config.state_directory.as_ref().map_or_else(|| target.clone(), Local::directory);
     Ok(StatePlace { directory, name })
-}
-
-/// Keeps other jobs away from a target, where its file system can.
-pub(crate) fn lock(target: &Local) -> Result<Option<Lock>, Error> {
-    lock_or(target, || {
-        let message = format!("another job is writing into {}", target.path().display());
-        Error::of(ErrorKind::Config, message).hint("wait for its end, or choose another directory").build()
-    })
-}
-
-/// Locks a directory, or fails with `taken` if another job has it. Some network disks know no locks, and a job there is
-/// better than none.
-pub(crate) fn lock_or(directory: &Local, taken: impl FnOnce() -> Error) -> Result<Option<Lock>, Error> {
-    match directory.lock() {
-        Ok(Some(lock)) => Ok(Some(lock)),
-        Ok(None) => Err(taken()),
-        Err(error) => {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the directory can't be locked against other jobs"
-            );
-            Ok(None)
-        }
-    }
 }
 
 impl Start {

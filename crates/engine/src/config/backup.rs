@@ -6,7 +6,7 @@ use asbackup_codec::asb::Spelling;
 
 use super::{
     BinSelection, ByteSize, EntryClass, Envelope, FilePrefix, FilterExpression, Lifetime, Limits, Modified,
-    Names, Parallelism, RackId, Scope,
+    Names, Parallelism, RackId, Scope, Shard,
 };
 
 /// What to back up, and how.
@@ -19,6 +19,10 @@ pub struct BackupConfig {
     pub left_out: BTreeSet<EntryClass>,
     /// The partitions that are read. Default: all of the namespace.
     pub scope: Scope,
+    /// Which share of these partitions is read, if several jobs back them up into one directory, here or on other machines,
+    /// and [`complete`](crate::complete()) makes one backup of it. The first share takes indexes and UDF modules. Not with
+    /// nodes, racks, a number of records, or a single file. Default: all of it.
+    pub shard: Option<Shard>,
     /// The sets whose records are read; records without a set are in none. Default: all records.
     pub sets: Option<Names>,
     /// The bins that are read. Default: all.
@@ -77,6 +81,7 @@ impl BackupConfig {
             namespace: namespace.into(),
             left_out: BTreeSet::new(),
             scope: Scope::Namespace,
+            shard: None,
             sets: None,
             bins: BinSelection::All,
             modified: Modified::default(),

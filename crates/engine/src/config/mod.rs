@@ -11,6 +11,7 @@ mod sampling;
 mod scope;
 mod secret;
 mod selection;
+mod shard;
 mod state;
 
 pub use backup::{BackupConfig, Checkpoint, ExistingFiles, ScanRetry};
@@ -22,11 +23,12 @@ pub use limits::Limits;
 pub use prefix::{FilePrefix, PrefixError};
 pub use quantity::{ByteSize, OutOfRange, Parallelism};
 pub use restore::{
-    BatchLimits, Effect, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder, RecordErrors, Rename,
-    RestoreConfig, ValidateConfig, Verification, WriteRetry, Writes,
+    BatchLimits, CompleteConfig, Effect, ExtraFiles, IndexConflict, ManifestRule, MetadataOrder,
+    RecordErrors, Rename, RestoreConfig, ValidateConfig, Verification, WriteRetry, Writes,
 };
 pub use sampling::Sampling;
 pub use scope::{NodeSelector, PartitionList, RackId, Scope, ScopeError};
 pub use secret::{AgentAddress, AgentTls, SecretAgent, SecretEncoding, SecretName, SecretNameError};
 pub use selection::{BinSelection, EntryClass, Names, NamesError};
+pub use shard::{Shard, ShardError};
 pub use state::{Start, StateConfig, StatePlace, StateRule};

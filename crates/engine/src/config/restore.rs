@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, num::NonZeroUsize, path::PathBuf, time::Duratio
 use asbackup_codec::wire::WriteRules;
 
 use super::{
-    Encryption, EntryClass, ExpectedCompression, Limits, Names, Parallelism, StateConfig, StateRule,
+    Encryption, EntryClass, ExpectedCompression, Limits, Names, Parallelism, Shard, StateConfig, StateRule,
 };
 
 /// What to restore, and how.
@@ -14,6 +14,10 @@ use super::{
 pub struct RestoreConfig {
     /// From which namespace into which. Default: each entry goes where it came from.
     pub rename: Option<Rename>,
+    /// Which share of the backup's files is restored, if several jobs restore one directory, here or on other machines: in
+    /// the order of their names, each N-th file is that of one share. The first takes indexes and UDF modules that have
+    /// files of their own. Not of a single file or stream. Default: all of them.
+    pub shard: Option<Shard>,
     /// Classes of entries that are decoded and not restored. Default: none.
     pub left_out: BTreeSet<EntryClass>,
     /// The sets whose records are restored; records without a set are in none. Default: all records.
@@ -69,6 +73,7 @@ impl RestoreConfig {
     pub fn new() -> Self {
         Self {
             rename: None,
+            shard: None,
             left_out: BTreeSet::new(),
             sets: None,
             bins: None,
@@ -255,6 +260,23 @@ impl ValidateConfig {
 impl Default for ValidateConfig {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What to make one backup of, when all its shares are there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CompleteConfig {
+    /// How the shares are encrypted. Default: not at all. Their manifests are sealed with the key, and so is that of the
+    /// whole.
+    pub encryption: Option<Encryption>,
+}
+
+impl CompleteConfig {
+    /// Returns the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
 }
 

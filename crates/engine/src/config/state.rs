@@ -17,7 +17,8 @@ pub enum StateRule {
 pub struct StateConfig {
     /// Its directory. Default: beside the data.
     pub place: StatePlace,
-    /// Its name there. Default: `asbackup.restore.state.json`.
+    /// Its name there. Default: `asbackup.restore.state.json`; that of a share is `asbackup.restore.state.I-of-N.json`,
+    /// unless it is given another name than the default.
     pub name: String,
     /// Where the job begins. Default: at the beginning.
     pub start: Start,

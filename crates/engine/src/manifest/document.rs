@@ -14,9 +14,12 @@ use super::{
     error::DocumentError,
     hash::{ACCIDENTS, Hashing, KEYED},
     seal::{check_head, check_named_seal, seal},
+    shares::{ShardName, Shards},
 };
 use crate::{
-    config::{self, BackupConfig, BinSelection, EncryptionMode, EntryClass, Lifetime, Names, PartitionList},
+    config::{
+        self, BackupConfig, BinSelection, EncryptionMode, EntryClass, Lifetime, Names, PartitionList, Shard,
+    },
     progress::Counters,
 };
 
@@ -52,7 +55,8 @@ pub(crate) struct Manifest {
     /// Files of the backup that this one took the place of.
     pub(super) replaces: Vec<String>,
     pub(super) totals: Totals,
-    pub(super) shards: Option<serde_json::Value>,
+    /// That of one share, or what shares it was made of.
+    pub(super) shards: Option<Shards>,
     /// Last, see `seal.rs`.
     pub(crate) seal: String,
 }
@@ -172,8 +176,34 @@ impl Manifest {
     }
 
     /// Reads a manifest, and checks its seal and what it says about itself. One that was sealed with a key needs it, and
-    /// no other takes one.
+    /// no other takes one. That of a share isn't that of a backup.
     pub(crate) fn decode(bytes: &[u8], key: Option<&AesKey>) -> Result<Self, DocumentError> {
+        Self::decode_of(None, bytes, key)
+    }
+
+    /// Reads the manifest of a backup, or of one share of it.
+    pub(crate) fn decode_of(
+        shard: Option<Shard>,
+        bytes: &[u8],
+        key: Option<&AesKey>,
+    ) -> Result<Self, DocumentError> {
+        let manifest = Self::parse(bytes, key)?;
+        let found = match &manifest.shards {
+            Some(Shards::One(found)) => Some(*found),
+            Some(Shards::All(_)) | None => None,
+        };
+        if found == shard.map(Into::into) {
+            return Ok(manifest);
+        }
+        let name = |share: Option<String>| {
+            share.map_or_else(|| "a whole backup".to_owned(), |share| format!("share {share} of a backup"))
+        };
+        let (found, expected) = (found.map(ShardName::text), shard.map(|shard| shard.to_string()));
+        let what = format!("it is the manifest of {}, not of {}", name(found), name(expected));
+        Err(DocumentError::Contradiction { what })
+    }
+
+    fn parse(bytes: &[u8], key: Option<&AesKey>) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
         check_named_seal(text, key)?;
@@ -187,11 +217,16 @@ impl Manifest {
 
     /// Reads a manifest without its key, so that nothing vouches for what it says. None if it was sealed without a key.
     pub(crate) fn decode_unsealed(bytes: &[u8]) -> Result<Option<Self>, DocumentError> {
+        Ok(Some(Self::decode_unchecked(bytes)?).filter(|manifest| manifest.hash != ACCIDENTS))
+    }
+
+    /// Reads a manifest without a look at its seal.
+    pub(crate) fn decode_unchecked(bytes: &[u8]) -> Result<Self, DocumentError> {
         let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
         check_head(text, FORMAT, VERSION)?;
         let manifest: Self = serde_json::from_str(text)?;
         manifest.check()?;
-        Ok(Some(manifest).filter(|manifest| manifest.hash != ACCIDENTS))
+        Ok(manifest)
     }
 
     pub(crate) fn fingerprint(&self) -> &str {
@@ -209,6 +244,21 @@ impl Manifest {
         let inexact = |kind| inexact.get(kind).copied().unwrap_or(0);
         counters.nan_payload.add(inexact("nan_payload"));
         counters.unknown_particle.add(inexact("unknown_particle"));
+    }
+
+    /// Returns the totals of records, indexes, UDF modules and bytes.
+    pub(crate) fn counts(&self) -> [u64; 4] {
+        let Totals { records, indexes, udfs, bytes, .. } = self.totals;
+        [records, indexes, udfs, bytes]
+    }
+
+    /// Returns how many data files it lists.
+    pub(crate) fn file_count(&self) -> u64 {
+        self.files.len() as u64
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Returns the run that wrote it.
@@ -277,6 +327,11 @@ impl Manifest {
     fn check_partitions(&self) -> Result<(), DocumentError> {
         // Which partitions those of nodes and racks were is known by the cluster alone.
         let selected = self.selection.scope.asked()?.partitions().unwrap_or(PartitionSet::EMPTY);
+        match &self.shards {
+            Some(Shards::One(share)) => return self.check_share(share.shard()?, &selected),
+            Some(Shards::All(shares)) => shares.check()?,
+            None => {}
+        }
         let unread = self.selection.max_records.is_some() || self.selection.no_records;
         if unread || self.partitions.is_superset(&selected) {
             return Ok(());
@@ -391,10 +446,10 @@ mod scope_list {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn manifest() -> Manifest {
+    pub(in crate::manifest) fn manifest() -> Manifest {
         let text = r#"{"format": "asbackup-manifest", "version": 1,
             "tool": "asbackup 0.1.0", "kind": "scan", "outcome": "complete", "fingerprint": "00",
             "cluster": {"name": "prod", "build": "8.1.2", "nodes": 3}, "namespace": "users",

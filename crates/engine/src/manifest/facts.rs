@@ -39,6 +39,9 @@ pub struct ManifestFacts {
     pub encryption: Option<String>,
     /// How files and manifest are hashed.
     pub hash: String,
+    /// How many shares it was made of, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shares: Option<u16>,
     /// Name of the side file, if there is one.
     pub side_file: Option<String>,
     /// Values that the format can't say in full, by kind.
@@ -65,6 +68,7 @@ impl ManifestFacts {
             compression: manifest.envelope.compression.clone(),
             encryption: manifest.envelope.encryption.clone(),
             hash: manifest.hash.clone(),
+            shares: manifest.all_shards().map(|shares| shares.of),
             side_file: manifest.extra.as_ref().map(|extra| extra.name.clone()),
             inexact: manifest.totals.inexact.clone(),
         }

@@ -14,6 +14,7 @@ use super::{
     },
     hash::Hashing,
     options::fingerprint,
+    shares::Shards,
 };
 use crate::{
     Error, ErrorKind, config::BackupConfig, job::JobContext, naming, report, sink::file_set::FileSet,
@@ -39,8 +40,8 @@ pub(crate) struct Publication {
     pub(crate) run: String,
 }
 
-/// Writes side file and manifest: when this returns, the new set is the valid one. A single file has neither, and is
-/// valid by its name.
+/// Writes side file and manifest: when this returns, the new set, or share of a set, is the valid one. A single file has
+/// neither, and is valid by its name.
 ///
 /// # Errors
 /// If it fails, what was written isn't a valid set, and the one that was there still is.
@@ -54,14 +55,22 @@ pub(crate) fn publish(publication: &Publication, files: &FileSet, job: &JobConte
     manifest.check().map_err(|error| {
         Error::of(ErrorKind::Internal, "the manifest of this backup is wrong").source(error).build()
     })?;
-    // All names must be durable before the manifest's own: it vouches for them.
-    publication.target.sync()?;
-    let mut upload = publication.target.upload(naming::MANIFEST)?;
-    upload.write(manifest.encode(&publication.hashing()).as_bytes())?;
-    upload.complete()?;
-    let directory = publication.target.path().display();
-    tracing::info!(%directory, files = manifest.files.len(), bytes = manifest.totals.bytes, "manifest written");
-    Ok(())
+    let name = naming::manifest(publication.config.shard);
+    manifest.write(&publication.target, &name, &publication.hashing())
+}
+
+impl Manifest {
+    /// Puts it into its place, in one step.
+    pub(crate) fn write(&self, target: &Local, name: &str, hashing: &Hashing) -> Result<(), Error> {
+        // All names must be durable before the manifest's own: it vouches for them.
+        target.sync()?;
+        let mut upload = target.upload(name)?;
+        upload.write(self.encode(hashing).as_bytes())?;
+        upload.complete()?;
+        let directory = target.path().display();
+        tracing::info!(%directory, files = self.files.len(), bytes = self.totals.bytes, "manifest written");
+        Ok(())
+    }
 }
 
 impl Publication {
@@ -118,7 +127,7 @@ impl Publication {
             extra,
             replaces: self.replaced.clone(),
             totals,
-            shards: None,
+            shards: self.config.shard.map(|shard| Shards::One(shard.into())),
             seal: String::new(),
         }
     }

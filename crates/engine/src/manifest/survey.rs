@@ -19,6 +19,7 @@ use super::{
     document::{ListedFile, ListedSideFile, Manifest},
     error::DocumentError,
     hash::Hashing,
+    unclosed::Unclosed,
 };
 use crate::{
     Error, ErrorKind, checkpoint,
@@ -129,6 +130,28 @@ pub(crate) fn survey_unsealed(source: &Local, rules: &SetRules) -> Result<Option
     Ok(Some(set))
 }
 
+/// Holds the files of a share against its manifest. What else lies there is the business of other shares.
+pub(crate) fn survey_share(
+    source: &Local,
+    manifest: &Manifest,
+    rules: &SetRules,
+) -> Result<Vec<Finding>, Error> {
+    let (mut set, stored) = (BackupSet::default(), source.list()?);
+    let found = stored.iter().map(|file| (file.name.as_str(), file)).collect();
+    set.take_listed(&found, manifest, rules);
+    set.check_side_file(source, manifest, &found, rules)?;
+    Ok(set.findings)
+}
+
+/// Holds a directory against a manifest that isn't in it yet.
+pub(crate) fn survey_against(
+    source: &Local,
+    manifest: &Manifest,
+    rules: &SetRules,
+) -> Result<BackupSet, Error> {
+    against(source, source.list()?, manifest, rules)
+}
+
 /// Returns the error of a set that isn't what its manifest says, if that is so.
 pub(crate) fn refuse(findings: &[Finding]) -> Result<(), Error> {
     damage(findings).map_or(Ok(()), |damage| Err(damage.build()))
@@ -145,6 +168,9 @@ pub(crate) fn damage(findings: &[Finding]) -> Option<Builder> {
         FindingKind::Missing if first.file.ends_with(naming::MANIFEST) => {
             "without --require-manifest it is restored unchecked"
         }
+        FindingKind::Unclosed => {
+            "back up what is missing with asbackup --shard I/N, then make one backup of all with asbackup complete"
+        }
         FindingKind::Extra => "--allow-extra reads only what the manifest names",
         _ => "check the whole backup with --validate",
     };
@@ -157,15 +183,23 @@ fn without_manifest(
     mut stored: Vec<StoredFile>,
     rules: &SetRules,
 ) -> Result<BackupSet, Error> {
+    let unclosed = match source.is_directory() {
+        true => Unclosed::find(stored.iter().map(|file| file.name.as_str())).pop(),
+        false => None,
+    };
     if source.is_directory() {
         stored.retain(|file| naming::is_backup(&file.name));
     }
-    if stored.is_empty() {
+    if stored.is_empty() && unclosed.is_none() {
         return Err(no_backup(source)?);
     }
     let files = stored.into_iter().map(|file| rules.unlisted(file)).collect();
     let mut set = BackupSet { files, ..BackupSet::default() };
-    if rules.manifest == ManifestRule::Required {
+    if let Some(shares) = unclosed {
+        let path = source.path().display();
+        let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");
+        set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Unclosed, message));
+    } else if rules.manifest == ManifestRule::Required {
         let message = format!("{} has no manifest, so nobody knows if it is whole", source.path().display());
         set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
     }

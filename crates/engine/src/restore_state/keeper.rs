@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, blocking,
-    config::{RestoreConfig, Start, StateConfig, StatePlace, StateRule},
+    config::{RestoreConfig, Shard, Start, StateConfig, StatePlace, StateRule},
     manifest::{DocumentError, Hashing, SetFile},
+    naming::{self, ShareFile},
     sink::dead_letters::DeadLetters,
 };
 
@@ -87,6 +88,7 @@ impl Keeper {
         let StateRule::Kept(state) = &config.state else {
             return Ok(Self::without_state(files, Vec::new()));
         };
+        let state = &of_share(state, config.shard);
         check_name(&state.name)?;
         if !source.is_directory() {
             return match state.start {
@@ -94,7 +96,7 @@ impl Keeper {
                 Start::Continue => Err(no_state_of_a_file()),
             };
         }
-        let place = match Place::open(state, source) {
+        let place = match Place::open(state, source, config.shard) {
             Ok(place) => place,
             Err(error) if is_needed(state, &error) => return Err(error),
             Err(error) => {
@@ -224,6 +226,15 @@ impl Left {
 fn is_needed(state: &StateConfig, error: &Error) -> bool {
     let is_given = matches!(state.place, StatePlace::Directory(_));
     is_given || state.start == Start::Continue || error.kind() == ErrorKind::Config
+}
+
+/// Returns where the state of a share lies: shares that are restored at once have names of their own.
+fn of_share(state: &StateConfig, shard: Option<Shard>) -> StateConfig {
+    let mut state = state.clone();
+    if let Some(shard) = shard.filter(|_| state.name == naming::RESTORE_STATE) {
+        state.name = ShareFile::RestoreState.name(shard);
+    }
+    state
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

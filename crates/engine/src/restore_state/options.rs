@@ -30,7 +30,9 @@ pub(super) fn options(config: &RestoreConfig, cluster: Option<&str>) -> Options 
         ("no_generation", json!(config.rules.generation == GenerationRule::Ignore)),
         ("extra_ttl", json!(config.extra_ttl.as_secs())),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    // Only where there is one: a state of an earlier version has no such key.
+    let shard = config.shard.map(|shard| ("shard", json!(shard.to_string())));
+    pairs.into_iter().chain(shard).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Returns the fingerprint of options.
@@ -91,6 +93,7 @@ mod tests {
             |config| config.bins = Names::new([&b"\xff"[..]]).ok(),
             r#"bins: null, and this one has ["\\xff"]"#,
         );
+        check_named(|config| config.shard = "1/2".parse().ok(), r#"shard: null, and this one has "1/2""#);
         check_named(
             |config| config.left_out = [EntryClass::UdfModules].into(),
             "no_udfs: false, and this one has true",

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Error, ErrorKind,
     checkpoint::{Advance, Checkpoint, FileState, State},
-    config::{BackupConfig, ByteSize, FilePrefix},
+    config::{BackupConfig, ByteSize, FilePrefix, Shard},
     job::JobContext,
     manifest::ListedFile,
     naming,
@@ -33,7 +33,10 @@ pub(crate) struct FileSet {
     limit: Option<ByteSize>,
     wrapping: Wrapping,
     prefix: Option<FilePrefix>,
-    first_number: u64,
+    /// Of the file that says that it is the first. Of all shares of a backup the first has it.
+    first_number: Option<u64>,
+    /// From one number to the next: shares take turns, so that no two have the same.
+    step: u64,
     next_number: AtomicU64,
     /// Where the target is one file: that file, while nobody writes into it.
     begun: Mutex<Option<BackupFile>>,
@@ -62,7 +65,8 @@ impl FileSet {
             namespace: config.namespace.clone(),
             limit: config.file_limit,
             prefix: config.file_prefix.clone(),
-            first_number: state.first_file,
+            first_number: config.shard.is_none_or(Shard::is_first).then_some(state.first_file),
+            step: config.shard.map_or(1, |shard| u64::from(shard.of())),
             next_number: AtomicU64::new(state.next_file),
             begun: Mutex::default(),
             complete: Mutex::default(),
@@ -140,16 +144,16 @@ impl FileSet {
         job: &JobContext,
     ) -> Result<BackupFile, Error> {
         let number = self.take_number();
-        let order = if number == self.first_number { FileOrder::First } else { FileOrder::Later };
+        let order = if self.first_number == Some(number) { FileOrder::First } else { FileOrder::Later };
         let name = name(number);
-        self.checkpoint.opened(&name, number + 1)?;
+        self.checkpoint.opened(&name, number + self.step)?;
         let header = (version, self.namespace.as_bytes(), order);
         BackupFile::create(&self.target, name, header, &self.wrapping, job)
     }
 
     /// Returns a number that no file has.
     pub(crate) fn take_number(&self) -> u64 {
-        self.next_number.fetch_add(1, Relaxed)
+        self.next_number.fetch_add(self.step, Relaxed)
     }
 
     /// Gives a file its name. `advance` is what was written into it since it was settled last. The only one gets its

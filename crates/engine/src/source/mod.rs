@@ -6,4 +6,5 @@ pub(crate) mod open;
 pub(crate) mod rows;
 pub(crate) mod scan;
 pub(crate) mod selection;
+pub(crate) mod share;
 pub(crate) mod verify;

@@ -15,7 +15,7 @@ use tempfile::tempdir;
 use crate::{
     envelope::{OTHER_KEY, testdata},
     secret::answering_agent,
-    setup::{NAMESPACE, assert_same, client, data_files, files, loaded_server, now, server},
+    setup::{NAMESPACE, assert_same, client, data_files, files, loaded_server, now, restore_config, server},
 };
 
 #[path = "../../examples"]
@@ -35,6 +35,7 @@ mod programs {
     pub(super) mod restore;
     pub(super) mod resume;
     pub(super) mod selection;
+    pub(super) mod shares;
     pub(super) mod validate;
 }
 
@@ -63,6 +64,16 @@ async fn backup_restore_and_validate() {
     assert_eq!((report.records.read, report.findings.len()), (RECORDS, 0));
     programs::restore::run(&address(&server), directory.path()).await.unwrap();
     assert_same(&server, &server, "copy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_are_made_one() {
+    let (from, into, directory) = (loaded_server(RECORDS), server(), tempdir().unwrap());
+    let report = programs::shares::run(&address(&from), directory.path()).await.unwrap();
+    assert_eq!((report.shares, report.records.written), (2, RECORDS));
+    let restored = client(&into).await.restore(restore_config(), Local::directory(directory.path()));
+    restored.wait().await.unwrap();
+    assert_same(&from, &into, NAMESPACE);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,5 +43,6 @@ mod selected;
 mod selection;
 mod set_indexes;
 mod setup;
+mod shards;
 mod validate;
 mod wrapped_restore;

@@ -81,7 +81,7 @@ async fn manifest_says_what_was_written() {
     let from = loaded_server(3_000);
     let directory = tempfile::tempdir().unwrap();
     let report = back_up_into_files(&from, directory.path(), ExistingFiles::Refuse).await;
-    assert_eq!(report.target.manifest, Some(MANIFEST));
+    assert_eq!(report.target.manifest.as_deref(), Some(MANIFEST));
     let files = files(directory.path());
     let manifest: serde_json::Value = serde_json::from_slice(&files[MANIFEST]).unwrap();
     let data = data_files(directory.path());

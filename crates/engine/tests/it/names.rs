@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Debug, fs, path::Path};
 
 use asbackup::{
     AgentAddress, BackupConfig, BackupReport, BatchLimits, Client, ClusterConfig, Envelope, Job, Limits,
-    RestoreConfig, SecretAgent, WriteRules, validate,
+    RestoreConfig, SecretAgent, WriteRules, complete, validate,
 };
 
 /// Returns the paths of a struct's fields, as its `Debug` form has them.
@@ -25,7 +25,7 @@ fn named() -> BTreeSet<String> {
 }
 
 /// Returns names of functions that exist, or this wouldn't compile.
-fn functions() -> [String; 11] {
+fn functions() -> [String; 12] {
     macro_rules! functions {
         ($($name:literal = $function:expr,)*) => { [$({ let _ = $function; $name.to_owned() }),*] };
     }
@@ -41,6 +41,7 @@ fn functions() -> [String; 11] {
         "Job::events" = Job::<BackupReport>::events,
         "Job::report" = Job::<BackupReport>::report,
         "validate" = validate,
+        "complete" = complete,
     }
 }
 

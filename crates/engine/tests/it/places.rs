@@ -48,7 +48,7 @@ async fn single_file_holds_everything_and_nothing_lies_beside_it() {
     config.writers = config.readers;
     config.file_limit = Some(ByteSize(1_000));
     let report = back_up_to(&from, config, Local::file(&path)).await.unwrap();
-    assert_eq!((report.target.place.files, report.target.manifest), (1, None));
+    assert_eq!((report.target.place.files, report.target.manifest.as_deref()), (1, None));
     assert_eq!((report.records.written, report.udfs.written), (3_000, 2));
     assert_eq!((report.indexes.read, report.indexes.written), (7, 6));
     assert_eq!(report.warnings, ["no file has a place for a set index, which is left out: whole"]);

@@ -3,6 +3,8 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
+    path::Path,
 };
 
 use super::{Local, Naming, Upload, part_of};
@@ -10,7 +12,23 @@ use crate::{Action, Error};
 
 /// A directory that no other job locks. Dropping it, or the end of the process, lets it go.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
+pub struct Lock(File);
+
+/// A file that no other job locks. Dropping it, or the end of the process, lets it go; the file stays.
+#[derive(Debug)]
+pub struct FileLock {
+    #[expect(dead_code, reason = "it is held, not used")]
+    lock: Lock,
+    is_new: bool,
+}
+
+impl FileLock {
+    /// Returns whether the file was made for the lock, and not there before.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+}
 
 impl Local {
     /// Locks a directory against other jobs that do the same; none if one of them has it. Nothing is written: the lock
@@ -19,11 +37,46 @@ impl Local {
     /// # Errors
     /// If the directory can't be opened, or its file system knows no locks.
     pub fn lock(&self) -> Result<Option<Lock>, Error> {
-        let file = File::open(self.path()).map_err(Error::new(Action::Lock, self.path()))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::new(Action::Lock, self.path())(error)),
+        lock(self.path(), File::open(self.path()), File::try_lock)
+    }
+
+    /// Locks a directory against those who want it for themselves, but not against others who share it; none if somebody
+    /// has it.
+    ///
+    /// # Errors
+    /// If the directory can't be opened, or its file system knows no locks.
+    pub fn lock_shared(&self) -> Result<Option<Lock>, Error> {
+        lock(self.path(), File::open(self.path()), File::try_lock_shared)
+    }
+
+    /// Locks a file, which is made if it isn't there, empty; none if another job has it. Whoever has the lock may remove
+    /// the file.
+    ///
+    /// # Errors
+    /// If the file can't be opened, or its file system knows no locks; it is there then all the same.
+    pub fn lock_file(&self, name: &str) -> Result<Option<FileLock>, Error> {
+        let path = self.path_of(name);
+        let failed = |error| Error::new(Action::Lock, &path)(error);
+        loop {
+            let made = OpenOptions::new().write(true).create_new(true).open(&path);
+            let is_new = made.is_ok();
+            let opened = match made {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    match OpenOptions::new().write(true).open(&path) {
+                        // Removed between the two.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        opened => opened,
+                    }
+                }
+                made => made,
+            };
+            let lock = lock(&path, opened, File::try_lock)?;
+            let Some(lock) = lock else { return Ok(None) };
+            // Whoever had the lock before may have removed the file: then the lock is on one that nobody finds.
+            let inode = lock.0.metadata().map_err(failed)?.ino();
+            if fs::metadata(&path).is_ok_and(|found| found.ino() == inode) {
+                return Ok(Some(FileLock { lock, is_new }));
+            }
         }
     }
 
@@ -89,8 +142,23 @@ impl Upload {
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 256 << 10;
 
+fn lock(
+    path: &Path,
+    opened: io::Result<File>,
+    lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+) -> Result<Option<Lock>, Error> {
+    let file = opened.map_err(Error::new(Action::Lock, path))?;
+    match lock(&file) {
+        Ok(()) => Ok(Some(Lock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(Error::new(Action::Lock, path)(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
     use super::*;
 
     fn text(local: &Local, name: &str) -> Vec<u8> {
@@ -147,5 +215,58 @@ mod tests {
         drop(lock);
         assert!(local.lock().unwrap().is_some());
         assert_eq!(Local::directory("/nonexistent").lock().unwrap_err().action, Action::Lock);
+    }
+
+    #[test]
+    fn directory_is_shared_or_locked_by_one_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = Local::directory(directory.path());
+        let shared = [local.lock_shared().unwrap().unwrap(), local.lock_shared().unwrap().unwrap()];
+        assert!(local.lock().unwrap().is_none());
+        drop(shared);
+        let lock = local.lock().unwrap().unwrap();
+        assert!(local.lock_shared().unwrap().is_none());
+        drop(lock);
+    }
+
+    #[test]
+    fn file_that_is_removed_by_its_holder_is_never_held_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = Local::directory(directory.path());
+        let (is_held, held) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let Some(lock) = local.lock_file("lock").unwrap() else { continue };
+                        assert!(!is_held.swap(true, Relaxed));
+                        held.fetch_add(1, Relaxed);
+                        std::thread::yield_now();
+                        is_held.store(false, Relaxed);
+                        local.remove("lock").unwrap();
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert!(held.into_inner() > 0);
+    }
+
+    #[test]
+    fn file_is_locked_once_and_made_if_it_is_not_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = Local::directory(directory.path());
+        let first = local.lock_file("lock").unwrap().unwrap();
+        assert!(first.is_new() && local.lock_file("lock").unwrap().is_none());
+        assert!(local.lock_file("other").unwrap().is_some());
+        drop(first);
+        let second = local.lock_file("lock").unwrap().unwrap();
+        assert!(!second.is_new());
+        // Whoever opened it before it was removed mustn't take the old one for the new one.
+        local.remove("lock").unwrap();
+        let third = local.lock_file("lock").unwrap().unwrap();
+        assert!(third.is_new() && local.lock_file("lock").unwrap().is_none());
+        let nowhere = Local::directory(directory.path().join("nowhere"));
+        assert_eq!(nowhere.lock_file("lock").unwrap_err().action, Action::Lock);
     }
 }
