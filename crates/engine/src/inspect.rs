@@ -38,7 +38,7 @@ pub(crate) async fn run(source: Local, started: SystemTime, job: JobContext) -> 
     let holds = if inspected.findings.is_empty() { completeness } else { Completeness::Unchecked };
     let report = InspectReport {
         span: Span::new(started, job.counters.elapsed()),
-        source: source_report(&source, inspected.files.len() as u64, holds),
+        source: source_report(&source, inspected.files.len() as u64, holds, Vec::new()),
         inspected,
     };
     Outcome { report: Some(Arc::new(report)), result }

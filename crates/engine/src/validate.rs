@@ -1,7 +1,9 @@
 //! The run of a validation: every file is decoded to its end, and every file that can't be is a finding.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::SystemTime,
 };
 
@@ -14,7 +16,7 @@ use crate::{
     event::Phase,
     job::{JobContext, Outcome},
     key,
-    manifest::{Completeness, SetRules, survey},
+    manifest::{Completeness, Member, SetRules, survey},
     pipeline::{LARGE_ENTRIES, Tasks},
     report::{self, Bytes, Decoded, Finding, FindingKind, Rates, ValidateReport},
     restore::source_report,
@@ -28,19 +30,25 @@ pub(crate) async fn run(
     started: SystemTime,
     job: JobContext,
 ) -> Outcome<ValidateReport> {
-    let findings = Arc::new(Mutex::default());
-    let result = check(&config, &source, &findings, &job).await;
+    let (findings, members) = (Arc::new(Mutex::default()), OnceLock::new());
+    let result = check(&config, &source, (&findings, &members), &job).await;
     let counters = &job.counters;
     let duration = counters.elapsed();
     let mut findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
     findings.sort_by(|a: &Finding, b| a.file.cmp(&b.file));
     let holds = findings.is_empty();
+    let mut members = members.into_inner().unwrap_or_default();
+    if result.is_err() {
+        members.iter_mut().for_each(|member| member.completeness = Completeness::Unchecked);
+    }
+    doubt(&mut members, &findings);
     let report = ValidateReport {
         span: report::Span::new(started, duration),
         source: source_report(
             &source,
             counters.files.count(),
             *result.as_ref().ok().filter(|_| holds).unwrap_or(&Completeness::Unchecked),
+            members,
         ),
         records: Decoded { read: counters.read.count() },
         indexes: Decoded { read: counters.indexes_read.count() },
@@ -55,7 +63,7 @@ pub(crate) async fn run(
 async fn check(
     config: &ValidateConfig,
     source: &Local,
-    findings: &Arc<Mutex<Vec<Finding>>>,
+    (findings, members): (&Arc<Mutex<Vec<Finding>>>, &OnceLock<Vec<Member>>),
     job: &JobContext,
 ) -> Result<Completeness, Error> {
     job.begin(Phase::Verifying);
@@ -69,6 +77,7 @@ async fn check(
         let source = source.clone();
         blocking(move || survey(&source, &rules)).await??
     };
+    members.get_or_init(|| set.members);
     lock(findings).extend(set.findings);
     job.counters.indexes_read.add(set.side_files.iter().map(|file| file.set_indexes.len() as u64).sum());
     let files = set.files;
@@ -86,6 +95,14 @@ async fn check(
     }
     tasks.join().await?;
     Ok(set.completeness)
+}
+
+/// A directory with a finding in it doesn't hold.
+fn doubt(members: &mut [Member], findings: &[Finding]) {
+    let doubted: BTreeSet<&Path> =
+        findings.iter().filter_map(|found| Path::new(&found.file).parent()).collect();
+    let members = members.iter_mut().filter(|member| doubted.contains(member.part.prefix.as_path()));
+    members.for_each(|member| member.completeness = Completeness::Unchecked);
 }
 
 fn check_files(

@@ -21,5 +21,6 @@ pub(crate) use seal::{check_head, check_named_seal, check_seal, seal};
 pub(crate) use side_file::{SetIndex, SideFile};
 pub use survey::Completeness;
 pub(crate) use survey::{
-    BackupSet, OTHER_HASH, SetFile, SetRules, damage, read, read_header, refuse, survey, survey_unsealed,
+    BackupSet, Member, OTHER_HASH, SetFile, SetRules, damage, read, read_header, refuse, survey,
+    survey_unsealed,
 };

@@ -88,13 +88,13 @@ impl Keeper {
             return Ok(Self::without_state(files, Vec::new()));
         };
         check_name(&state.name)?;
-        if !source.is_directory() {
+        let Some(root) = source.root() else {
             return match state.start {
                 Start::Anew => Ok(Self::without_state(files, Vec::new())),
-                Start::Continue => Err(no_state_of_a_file()),
+                Start::Continue => Err(no_state_without_a_directory()),
             };
-        }
-        let place = match Place::open(state, source) {
+        };
+        let place = match Place::open(state, &root) {
             Ok(place) => place,
             Err(error) if is_needed(state, &error) => return Err(error),
             Err(error) => {
@@ -102,7 +102,7 @@ impl Keeper {
                 return Ok(Self::without_state(files, vec![warning]));
             }
         };
-        let options = options(config, cluster);
+        let options = options(config, source, cluster);
         let hashing = Hashing::of(files.first().and_then(|file| file.opening.key.as_ref()));
         let mut warnings = Vec::new();
         let left = match (place.read()?, state.start) {
@@ -236,8 +236,10 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn no_state_of_a_file() -> Error {
-    Error::of(ErrorKind::Config, "a single file has no state, so that its restore can't be continued")
+fn no_state_without_a_directory() -> Error {
+    let message =
+        "only the restore of one directory has a state: one of a file or of several can't be continued";
+    Error::of(ErrorKind::Config, message)
         .hint("restore it from its beginning: records that are there already are left as they are")
         .build()
 }
