@@ -16,7 +16,7 @@ use crate::{
     key,
     manifest::{BackupSet, Completeness, Member, SetFile, SetRules, SideFile, refuse, survey},
     naming,
-    pipeline::{BLOCK_BYTES, Buffers, LARGE_ENTRIES, QUEUED_PER_READER, Tasks, waiting_blocks},
+    pipeline::{BLOCK_BYTES, Buffers, LARGE_ENTRIES, QUEUED_PER_READER, Tasks, cpus, waiting_blocks},
     plan::{Packing, plan_restore, restore_bytes},
     progress::Named,
     report::{
@@ -32,6 +32,7 @@ use crate::{
         refusal::Refusals,
     },
     source::{
+        ahead::Decompression,
         files::FileQueue,
         rows::{InProgress, RowReader, Texts},
         verify::{blame, verify},
@@ -108,7 +109,7 @@ impl Restore {
         let readers = self.config.readers.count().min(files);
         let is_compressed = set.manifest.as_ref().is_some_and(|manifest| manifest.is_compressed());
         let packing = if is_compressed { Packing::Compressed } else { Packing::Plain };
-        let memory_bytes = restore_bytes(readers, packing) + 2 * self.source.buffer_bytes();
+        let memory_bytes = restore_bytes(readers, packing, cpus()) + 2 * self.source.buffer_bytes();
         tracing::info!(readers, memory_bytes, "restore planned");
     }
 
@@ -224,6 +225,7 @@ impl Restore {
                 rows: sender.clone(),
                 metadata: metadata_sender.clone(),
                 buffers: buffers.clone(),
+                decompression: Decompression::of(readers, cpus()),
                 large_entries: large_entries.clone(),
                 ledger: Arc::clone(&keeper.ledger),
                 texts: if keeper.dead_letters.is_some() { Texts::Kept } else { Texts::Dropped },

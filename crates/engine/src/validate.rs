@@ -17,10 +17,13 @@ use crate::{
     job::{JobContext, Outcome},
     key,
     manifest::{Completeness, Member, SetRules, survey},
-    pipeline::{LARGE_ENTRIES, Tasks},
+    pipeline::{LARGE_ENTRIES, Tasks, cpus},
     report::{self, Bytes, Decoded, Finding, FindingKind, Rates, ValidateReport},
     restore::source_report,
-    source::files::{FileEntry, FileQueue, FileReader},
+    source::{
+        ahead::Decompression,
+        files::{FileEntry, FileQueue, FileReader},
+    },
 };
 
 /// Runs a validation to its end and says what it found.
@@ -87,11 +90,14 @@ async fn check(
     let files = Arc::new(FileQueue::new(files));
     let mut tasks = Tasks::new(job.token.clone());
     let large_entries = LargeRecords::new(LARGE_ENTRIES);
+    let decompression = Decompression::of(readers, cpus());
     for _ in 0..readers {
         let (source, files, findings, job) =
             (source.clone(), Arc::clone(&files), Arc::clone(findings), job.clone());
         let large_entries = large_entries.clone();
-        tasks.spawn_blocking(move || check_files(&source, &files, &findings, large_entries, &job));
+        tasks.spawn_blocking(move || {
+            check_files(&source, &files, &findings, (decompression, large_entries), &job)
+        });
     }
     tasks.join().await?;
     Ok(set.completeness)
@@ -109,10 +115,10 @@ fn check_files(
     source: &Local,
     files: &FileQueue,
     findings: &Mutex<Vec<Finding>>,
-    large_entries: LargeRecords,
+    (decompression, large_entries): (Decompression, LargeRecords),
     job: &JobContext,
 ) -> Result<(), Error> {
-    let mut reader = FileReader::new(source, job, large_entries);
+    let mut reader = FileReader::new(source, job, decompression, large_entries);
     while let Some(file) = files.take() {
         let checked = reader.read(&file, |entry, _end| {
             match entry {
