@@ -22,7 +22,10 @@ use crate::{
     naming,
     report::{InspectReport, Inspected, InspectedFile, InspectedIndex, InspectedUdf, Span},
     restore::source_report,
-    source::files::{FileEntry, FileReader},
+    source::{
+        ahead::Decompression,
+        files::{FileEntry, FileReader},
+    },
     validate::finding,
 };
 
@@ -38,7 +41,7 @@ pub(crate) async fn run(source: Local, started: SystemTime, job: JobContext) -> 
     let holds = if inspected.findings.is_empty() { completeness } else { Completeness::Unchecked };
     let report = InspectReport {
         span: Span::new(started, job.counters.elapsed()),
-        source: source_report(&source, inspected.files.len() as u64, holds),
+        source: source_report(&source, inspected.files.len() as u64, holds, Vec::new()),
         inspected,
     };
     Outcome { report: Some(Arc::new(report)), result }
@@ -60,7 +63,7 @@ fn inspect(source: &Local, job: &JobContext) -> Result<(Inspected, Completeness)
     };
     // Encrypted files show nothing to those without the key.
     let encrypted = inspected.manifest.as_ref().is_some_and(|manifest| manifest.encryption.is_some());
-    let mut reader = FileReader::new(source, job, LargeRecords::new(1));
+    let mut reader = FileReader::new(source, job, Decompression::InStep, LargeRecords::new(1));
     for file in &files {
         if job.token.is_cancelled() {
             return Err(Error::cancelled());

@@ -110,8 +110,8 @@ pub use progress::Progress;
 pub use report::{
     BackedUp, BackupReport, Bytes, CompleteReport, Completed, Copied, Decoded, Estimate, EstimateReport,
     Finding, FindingKind, IndexesRestored, InspectReport, Inspected, InspectedFile, InspectedIndex,
-    InspectedUdf, Place, Rates, RemovalReport, RestoreReport, Restored, SizeRange, Source, Span, Target,
-    Troubles, UdfsRestored, ValidateReport,
+    InspectedUdf, Place, Rates, RemovalReport, RestoreReport, Restored, SizeRange, Source, SourceDirectory,
+    Span, Target, Troubles, UdfsRestored, ValidateReport,
 };
 pub use secrecy::{ExposeSecret, SecretSlice};
 pub use secret::{SecretError, SecretErrorCause};

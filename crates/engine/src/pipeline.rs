@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     thread,
 };
@@ -40,6 +41,11 @@ pub(crate) const LARGE_ENTRIES: usize = 4;
 /// Returns how many blocks may wait for the sink of a job with that many readers.
 pub(crate) fn waiting_blocks(readers: usize) -> usize {
     (QUEUED_PER_READER * readers).min(MOST_WAITING)
+}
+
+/// Returns how many threads can work at once.
+pub(crate) fn cpus() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// The memory of a job's blocks: so many buffers and no more, which are filled, wait, are emptied and come back. Whoever

@@ -202,6 +202,21 @@ pub struct Source {
     /// Where.
     #[serde(flatten)]
     pub place: Place,
+    /// Whether a manifest was there and holds; of several directories, whether that is so of each.
+    pub completeness: Completeness,
+    /// Each directory that holds a backup, if there may be several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub directories: Vec<SourceDirectory>,
+}
+
+/// One of several directories that were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SourceDirectory {
+    /// Its path.
+    pub path: String,
+    /// How many of the files are in it.
+    pub files: u64,
     /// Whether a manifest was there and holds.
     pub completeness: Completeness,
 }

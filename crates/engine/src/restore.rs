@@ -14,14 +14,14 @@ use crate::{
     event::Phase,
     job::{JobContext, Outcome},
     key,
-    manifest::{BackupSet, Completeness, SetFile, SetRules, SideFile, refuse, survey},
+    manifest::{BackupSet, Completeness, Member, SetFile, SetRules, SideFile, refuse, survey},
     naming,
-    pipeline::{BLOCK_BYTES, Buffers, LARGE_ENTRIES, QUEUED_PER_READER, Tasks, waiting_blocks},
+    pipeline::{BLOCK_BYTES, Buffers, LARGE_ENTRIES, QUEUED_PER_READER, Tasks, cpus, waiting_blocks},
     plan::{Packing, plan_restore, restore_bytes},
     progress::Named,
     report::{
-        self, Bytes, IndexesRestored, Place, Rates, RestoreReport, Restored, Source, Troubles, UdfsRestored,
-        unaccounted,
+        self, Bytes, IndexesRestored, Place, Rates, RestoreReport, Restored, Source, SourceDirectory,
+        Troubles, UdfsRestored, unaccounted,
     },
     restore_state::{Counts, Keeper, Ledger, MetadataCounts},
     sink::{
@@ -32,6 +32,7 @@ use crate::{
         refusal::Refusals,
     },
     source::{
+        ahead::Decompression,
         files::FileQueue,
         rows::{InProgress, RowReader, Texts},
         share::share_out,
@@ -50,10 +51,11 @@ pub(crate) async fn run(
 ) -> Outcome<RestoreReport> {
     let started = clock.now();
     let warnings = Arc::new(Mutex::default());
-    let completeness = OnceLock::new();
+    let (members, completeness) = (OnceLock::new(), OnceLock::new());
     let keeper = OnceLock::new();
     let (owner, job) = (job.clone(), job.child());
-    let restore = Restore { cluster, config, source, clock, warnings, completeness, keeper, owner, job };
+    let restore =
+        Restore { cluster, config, source, clock, warnings, members, completeness, keeper, owner, job };
     let result = restore.run().await;
     let report = restore.report(started, result.is_ok());
     Outcome { report: Some(Arc::new(report)), result }
@@ -65,6 +67,8 @@ struct Restore {
     source: Local,
     clock: Clock,
     warnings: Arc<Mutex<Vec<String>>>,
+    /// Known once it is known what to read.
+    members: OnceLock<Vec<Member>>,
     /// Known once all files were read and hold.
     completeness: OnceLock<Completeness>,
     /// Known once the job is about to begin.
@@ -78,7 +82,8 @@ struct Restore {
 impl Restore {
     async fn run(&self) -> Result<(), Error> {
         self.job.or_cancelled(plan_restore(&self.cluster, &self.config, &self.source)).await??;
-        let set = self.survey().await?;
+        let mut set = self.survey().await?;
+        self.members.get_or_init(|| std::mem::take(&mut set.members));
         for name in &set.left_out {
             self.warn(format!("{name} isn't in the manifest, and was left out"));
         }
@@ -105,7 +110,7 @@ impl Restore {
         let readers = self.config.readers.count().min(files);
         let is_compressed = set.manifest.as_ref().is_some_and(|manifest| manifest.is_compressed());
         let packing = if is_compressed { Packing::Compressed } else { Packing::Plain };
-        let memory_bytes = restore_bytes(readers, packing) + 2 * self.source.buffer_bytes();
+        let memory_bytes = restore_bytes(readers, packing, cpus()) + 2 * self.source.buffer_bytes();
         tracing::info!(readers, memory_bytes, "restore planned");
     }
 
@@ -224,6 +229,7 @@ impl Restore {
                 rows: sender.clone(),
                 metadata: metadata_sender.clone(),
                 buffers: buffers.clone(),
+                decompression: Decompression::of(readers, cpus()),
                 large_entries: large_entries.clone(),
                 ledger: Arc::clone(&keeper.ledger),
                 texts: if keeper.dead_letters.is_some() { Texts::Kept } else { Texts::Dropped },
@@ -302,11 +308,7 @@ impl Restore {
             span: report::Span::new(started, duration),
             namespace: self.config.rename.as_ref().map_or_else(String::new, ToString::to_string),
             shard: self.config.shard.map(|shard| shard.to_string()),
-            source: source_report(
-                &self.source,
-                counters.files.count(),
-                self.completeness.get().copied().unwrap_or_default(),
-            ),
+            source: self.source_report(),
             records,
             indexes: IndexesRestored::of(metadata.indexes),
             udfs: UdfsRestored::of(metadata.udfs),
@@ -317,6 +319,16 @@ impl Restore {
             dry_run: self.config.effect == Effect::Count,
             state_file: keeper.and_then(|keeper| keeper.state_file()).map(|path| path.display().to_string()),
         }
+    }
+
+    fn source_report(&self) -> Source {
+        let mut members = self.members.get().cloned().unwrap_or_default();
+        let completeness = self.completeness.get().copied();
+        if completeness.is_none() {
+            members.iter_mut().for_each(|member| member.completeness = Completeness::Unchecked);
+        }
+        let files = self.job.counters.files.count();
+        source_report(&self.source, files, completeness.unwrap_or_default(), members)
     }
 
     /// Returns the records of this run and of those that it went on with.
@@ -348,7 +360,17 @@ impl Restore {
     }
 }
 
-pub(crate) fn source_report(source: &Local, files: u64, completeness: Completeness) -> Source {
+pub(crate) fn source_report(
+    source: &Local,
+    files: u64,
+    completeness: Completeness,
+    members: Vec<Member>,
+) -> Source {
     let place = Place { kind: source.kind(), path: source.path().display().to_string(), files };
-    Source { place, completeness }
+    let directories = members.into_iter().map(|member| SourceDirectory {
+        path: member.part.directory.path().display().to_string(),
+        files: member.files,
+        completeness: member.completeness,
+    });
+    Source { place, completeness, directories: directories.collect() }
 }

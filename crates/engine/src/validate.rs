@@ -1,7 +1,9 @@
 //! The run of a validation: every file is decoded to its end, and every file that can't be is a finding.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::SystemTime,
 };
 
@@ -14,11 +16,14 @@ use crate::{
     event::Phase,
     job::{JobContext, Outcome},
     key,
-    manifest::{Completeness, SetRules, survey},
-    pipeline::{LARGE_ENTRIES, Tasks},
+    manifest::{Completeness, Member, SetRules, survey},
+    pipeline::{LARGE_ENTRIES, Tasks, cpus},
     report::{self, Bytes, Decoded, Finding, FindingKind, Rates, ValidateReport},
     restore::source_report,
-    source::files::{FileEntry, FileQueue, FileReader},
+    source::{
+        ahead::Decompression,
+        files::{FileEntry, FileQueue, FileReader},
+    },
 };
 
 /// Runs a validation to its end and says what it found.
@@ -28,19 +33,25 @@ pub(crate) async fn run(
     started: SystemTime,
     job: JobContext,
 ) -> Outcome<ValidateReport> {
-    let findings = Arc::new(Mutex::default());
-    let result = check(&config, &source, &findings, &job).await;
+    let (findings, members) = (Arc::new(Mutex::default()), OnceLock::new());
+    let result = check(&config, &source, (&findings, &members), &job).await;
     let counters = &job.counters;
     let duration = counters.elapsed();
     let mut findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
     findings.sort_by(|a: &Finding, b| a.file.cmp(&b.file));
     let holds = findings.is_empty();
+    let mut members = members.into_inner().unwrap_or_default();
+    if result.is_err() {
+        members.iter_mut().for_each(|member| member.completeness = Completeness::Unchecked);
+    }
+    doubt(&mut members, &findings);
     let report = ValidateReport {
         span: report::Span::new(started, duration),
         source: source_report(
             &source,
             counters.files.count(),
             *result.as_ref().ok().filter(|_| holds).unwrap_or(&Completeness::Unchecked),
+            members,
         ),
         records: Decoded { read: counters.read.count() },
         indexes: Decoded { read: counters.indexes_read.count() },
@@ -55,7 +66,7 @@ pub(crate) async fn run(
 async fn check(
     config: &ValidateConfig,
     source: &Local,
-    findings: &Arc<Mutex<Vec<Finding>>>,
+    (findings, members): (&Arc<Mutex<Vec<Finding>>>, &OnceLock<Vec<Member>>),
     job: &JobContext,
 ) -> Result<Completeness, Error> {
     job.begin(Phase::Verifying);
@@ -69,6 +80,7 @@ async fn check(
         let source = source.clone();
         blocking(move || survey(&source, &rules)).await??
     };
+    members.get_or_init(|| set.members);
     lock(findings).extend(set.findings);
     job.counters.indexes_read.add(set.side_files.iter().map(|file| file.set_indexes.len() as u64).sum());
     let files = set.files;
@@ -78,24 +90,35 @@ async fn check(
     let files = Arc::new(FileQueue::new(files));
     let mut tasks = Tasks::new(job.token.clone());
     let large_entries = LargeRecords::new(LARGE_ENTRIES);
+    let decompression = Decompression::of(readers, cpus());
     for _ in 0..readers {
         let (source, files, findings, job) =
             (source.clone(), Arc::clone(&files), Arc::clone(findings), job.clone());
         let large_entries = large_entries.clone();
-        tasks.spawn_blocking(move || check_files(&source, &files, &findings, large_entries, &job));
+        tasks.spawn_blocking(move || {
+            check_files(&source, &files, &findings, (decompression, large_entries), &job)
+        });
     }
     tasks.join().await?;
     Ok(set.completeness)
+}
+
+/// A directory with a finding in it doesn't hold.
+fn doubt(members: &mut [Member], findings: &[Finding]) {
+    let doubted: BTreeSet<&Path> =
+        findings.iter().filter_map(|found| Path::new(&found.file).parent()).collect();
+    let members = members.iter_mut().filter(|member| doubted.contains(member.part.prefix.as_path()));
+    members.for_each(|member| member.completeness = Completeness::Unchecked);
 }
 
 fn check_files(
     source: &Local,
     files: &FileQueue,
     findings: &Mutex<Vec<Finding>>,
-    large_entries: LargeRecords,
+    (decompression, large_entries): (Decompression, LargeRecords),
     job: &JobContext,
 ) -> Result<(), Error> {
-    let mut reader = FileReader::new(source, job, large_entries);
+    let mut reader = FileReader::new(source, job, decompression, large_entries);
     while let Some(file) = files.take() {
         let checked = reader.read(&file, |entry, _end| {
             match entry {

@@ -10,4 +10,4 @@ mod local;
 pub use error::{Action, Error};
 #[cfg(feature = "faults")]
 pub use faults::Fault;
-pub use local::{FileLock, Local, Lock, StoredFile, Upload};
+pub use local::{FileLock, Local, Lock, Part, StoredFile, Upload};

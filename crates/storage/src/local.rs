@@ -1,6 +1,7 @@
 //! Directories and single files on a local disk, and the standard streams of the process.
 
 mod durable;
+mod parts;
 mod upload;
 
 use std::{
@@ -14,13 +15,15 @@ use std::{
 use crate::{Action, Error, faults::Faults};
 
 pub use durable::{FileLock, Lock};
+pub use parts::Part;
 pub use upload::Upload;
 use upload::{Naming, WriteBuffer};
 
 /// Ending of a file that isn't whole yet. Older tools look only at names that end in `.asb` or `.asbx`.
 const PART: &str = ".part";
 
-/// Where backup files lie: in a directory, in several (for reading), as one file, or in a standard stream.
+/// Where backup files lie: in a directory, in several or with all below it (for reading), as one file, or in a standard
+/// stream.
 ///
 /// One file is one stream without a name of its own: a regular file, a pipe with a name, or a device. It can't hold
 /// more than one stream, and nothing can lie beside it.
@@ -36,8 +39,12 @@ pub struct Local {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
     Directory,
+    /// A directory and those below it.
+    Tree,
     /// Names begin with the path of their directory.
     Directories(Vec<PathBuf>),
+    /// The same, with those below them.
+    Trees(Vec<PathBuf>),
     File,
     /// Standard input to read, standard output to write.
     Streams,
@@ -65,8 +72,20 @@ impl Local {
     /// of its directory.
     pub fn directories(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let paths: Vec<PathBuf> = paths.into_iter().collect();
-        let joined = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",");
-        Self::new(joined.into(), Shape::Directories(paths))
+        Self::new(joined(&paths), Shape::Directories(paths))
+    }
+
+    /// Returns the files in a directory and in all directories below it, to read them as one: the name of a file is its
+    /// path within that directory. Symbolic links to directories aren't followed.
+    pub fn tree(path: impl Into<PathBuf>) -> Self {
+        Self::new(path.into(), Shape::Tree)
+    }
+
+    /// Returns the files in several directories and in all directories below them, to read them as one: the name of a file
+    /// begins with the path of its directory. Symbolic links to directories aren't followed, but for those named here.
+    pub fn trees(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        Self::new(joined(&paths), Shape::Trees(paths))
     }
 
     /// Returns one file.
@@ -124,16 +143,19 @@ impl Local {
         if self.shape == Shape::Streams { "stdio" } else { "local" }
     }
 
-    /// Returns each of several directories by itself; none if this isn't several.
+    /// Returns whether files in directories below are among these.
     #[must_use]
-    pub fn parts(&self) -> Option<Vec<Self>> {
-        match &self.shape {
-            Shape::Directories(paths) => Some(paths.iter().map(Self::directory).collect()),
-            Shape::Directory | Shape::File | Shape::Streams => None,
-        }
+    pub fn is_recursive(&self) -> bool {
+        matches!(self.shape, Shape::Tree | Shape::Trees(_))
     }
 
-    /// Returns the files in ascending order of their names. A directory that doesn't exist holds none. The size of what
+    /// Returns the one directory in which files, or the directories with them, lie; none if there is no such one.
+    #[must_use]
+    pub fn root(&self) -> Option<Self> {
+        matches!(self.shape, Shape::Directory | Shape::Tree).then(|| Self::directory(&self.path))
+    }
+
+    /// Returns the files, those of each directory in ascending order of their names. A directory that doesn't exist holds none. The size of what
     /// is no regular file isn't known, and 0.
     ///
     /// # Errors
@@ -143,11 +165,11 @@ impl Local {
             Shape::File => self.list_file(),
             Shape::Streams => Ok(vec![StoredFile { name: STREAMS.to_owned(), bytes: 0 }]),
             Shape::Directory => list_directory(&self.path),
-            Shape::Directories(paths) => {
+            Shape::Tree | Shape::Directories(_) | Shape::Trees(_) => {
                 let mut files = Vec::new();
-                for path in paths {
-                    let listed = list_directory(path)?;
-                    files.extend(listed.into_iter().map(|file| file.within(path)));
+                for part in self.parts()?.into_iter().flatten() {
+                    let listed = list_directory(part.directory.path())?;
+                    files.extend(listed.into_iter().map(|file| file.within(&part.prefix)));
                 }
                 Ok(files)
             }
@@ -183,7 +205,7 @@ impl Local {
     pub fn prepare(&self) -> Result<(), Error> {
         let wrong = match self.shape {
             Shape::File if self.path.is_dir() => Some(io::ErrorKind::IsADirectory),
-            Shape::Directories(_) => Some(io::ErrorKind::Unsupported),
+            Shape::Tree | Shape::Directories(_) | Shape::Trees(_) => Some(io::ErrorKind::Unsupported),
             _ => None,
         };
         if let Some(kind) = wrong {
@@ -257,7 +279,7 @@ impl Local {
         match self.shape {
             Shape::Directory => Some(&self.path),
             Shape::File => Some(parent(&self.path)),
-            Shape::Directories(_) | Shape::Streams => None,
+            Shape::Tree | Shape::Directories(_) | Shape::Trees(_) | Shape::Streams => None,
         }
     }
 
@@ -268,14 +290,14 @@ impl Local {
         match self.shape {
             Shape::Streams => true,
             Shape::File => fs::metadata(&self.path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
-            Shape::Directory | Shape::Directories(_) => false,
+            Shape::Directory | Shape::Tree | Shape::Directories(_) | Shape::Trees(_) => false,
         }
     }
 
     fn path_of(&self, name: &str) -> PathBuf {
         match self.shape {
-            Shape::Directory => self.path.join(name),
-            Shape::Directories(_) => name.into(),
+            Shape::Directory | Shape::Tree => self.path.join(name),
+            Shape::Directories(_) | Shape::Trees(_) => name.into(),
             Shape::File | Shape::Streams => self.path.clone(),
         }
     }
@@ -297,6 +319,10 @@ impl StoredFile {
     fn within(self, directory: &Path) -> Self {
         Self { name: directory.join(self.name).to_string_lossy().into_owned(), ..self }
     }
+}
+
+fn joined(paths: &[PathBuf]) -> PathBuf {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(",").into()
 }
 
 fn list_directory(directory: &Path) -> Result<Vec<StoredFile>, Error> {
@@ -449,8 +475,9 @@ mod tests {
         let mut text = String::new();
         local.read(&names(&local)[1]).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, paths[1].to_str().unwrap());
-        assert_eq!(local.parts().unwrap(), paths.map(Local::directory));
-        assert_eq!(local.parts().unwrap()[0].parts(), None);
+        let parts = local.parts().unwrap().unwrap().into_iter().map(|part| part.directory);
+        assert_eq!(parts.collect::<Vec<_>>(), paths.map(Local::directory));
+        assert_eq!(Local::directory("a").parts().unwrap(), None);
         assert_eq!(local.prepare().unwrap_err().source.kind(), io::ErrorKind::Unsupported);
     }
 

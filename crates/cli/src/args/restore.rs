@@ -25,6 +25,10 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "PATH", requires = "directory_list", conflicts_with_all = ["directory", "input_file"])]
     pub(crate) parent_directory: Option<PathBuf>,
 
+    /// Read the backups in all directories below, too
+    #[arg(long, conflicts_with = "input_file")]
+    pub(crate) recursive: bool,
+
     /// Check and decode the whole backup and write nothing; needs no cluster
     #[arg(long)]
     pub(crate) validate: bool,

@@ -107,6 +107,7 @@ const RESTORE: &[(&str, &[&str])] = &[
     ("source_is_a_directory_or_a_file", &["directory", "input-file"]),
     ("directories_are_those_of_the_list_within_the_parent", &["directory-list", "parent-directory"]),
     ("several_directories_are_restored_and_validated", &["validate"]),
+    ("backups_below_a_directory_are_restored_and_validated", &["recursive"]),
     ("files_are_read_by_all_cpus_unless_told_otherwise", &["parallel"]),
     ("standard_input_is_read_in_pieces_of_the_buffer", &["std-buffer"]),
     ("ignored_records_are_0_with_a_warning_and_3_if_asked", &["fail-if-ignored"]),

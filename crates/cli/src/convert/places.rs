@@ -26,7 +26,9 @@ pub(crate) fn target(args: &Backup) -> Local {
 pub(crate) fn source(args: &Restore) -> Local {
     let source = match (&args.input.input_file, &args.input.directory) {
         (Some(path), _) => file(path),
+        (None, Some(path)) if args.recursive => Local::tree(path),
         (None, Some(path)) => Local::directory(path),
+        (None, None) if args.recursive => Local::trees(directories(args)),
         (None, None) => Local::directories(directories(args)),
     };
     if is_standard_stream(&source) { source.buffered(bytes(args.std_buffer)) } else { source }
@@ -99,6 +101,16 @@ mod tests {
         assert_eq!(source(&args("asrestore --directory-list a")), Local::directories(["a".into()]));
         let twice = args("asrestore --directory-list a,b,a");
         assert!(restore(&twice, None).is_err() && validate(&twice).is_err());
+    }
+
+    #[test]
+    fn directories_are_read_with_those_below_them_on_request() {
+        let args = |line: &str| Asrestore::try_parse_from(line.split(' '));
+        let source = |line| source(&args(line).unwrap().restore);
+        assert_eq!(source("asrestore -d in --recursive"), Local::tree("in"));
+        let list = "asrestore --directory-list a,b --parent-directory p --recursive";
+        assert_eq!(source(list), Local::trees(["p/a".into(), "p/b".into()]));
+        assert!(args("asrestore -i in --recursive").is_err() && args("asrestore -i - --recursive").is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use asbackup::{
-    BackupReport, CompleteReport, Completeness, Estimate, EstimateReport, Rates, RestoreReport, Span,
+    BackupReport, CompleteReport, Completeness, Estimate, EstimateReport, Rates, RestoreReport, Source, Span,
     Troubles, ValidateReport,
 };
 
@@ -114,7 +114,7 @@ impl Summary for RestoreReport {
         rows.add("indexes", indexes.text());
         rows.add("UDF modules", udfs.text());
         rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
-        rows.add("completeness", completeness(self.source.completeness));
+        rows.source(&self.source);
         rows.troubles(&self.errors);
         if let Some(path) = &self.state_file {
             rows.add("state", format!("{path}: --continue goes on from here"));
@@ -163,7 +163,7 @@ impl Summary for ValidateReport {
             rows.add(label, Counts::of(&[("read", decoded.read)]).text());
         }
         rows.add("files", files(self.source.place.files, self.bytes.stored, &self.source.place.path));
-        rows.add("completeness", completeness(self.source.completeness));
+        rows.source(&self.source);
         let mut lines = rows.end(&self.span, &self.rates, &[]);
         lines.extend(self.findings.iter().map(|found| found.message.clone()));
         lines
@@ -196,6 +196,19 @@ impl Rows {
     fn named(&mut self, label: &str, counts: &BTreeMap<&'static str, u64>) {
         if !counts.is_empty() {
             self.add(label, list(counts));
+        }
+    }
+
+    /// Adds whether a backup is whole, and each of several.
+    fn source(&mut self, source: &Source) {
+        self.add("completeness", completeness(source.completeness));
+        for found in &source.directories {
+            let files = if found.files == 1 {
+                "1 file".to_owned()
+            } else {
+                format!("{} files", grouped(found.files))
+            };
+            self.add("directory", format!("{}: {files}, {}", found.path, completeness(found.completeness)));
         }
     }
 

@@ -139,6 +139,38 @@ fn several_directories_are_restored_and_validated() {
 }
 
 #[test]
+fn backups_below_a_directory_are_restored_and_validated() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    back_up(&server, "", &dir.path().join("a/b")).expect(0);
+    back_up(&server, "", &dir.path().join("c")).expect(0);
+    fs::remove_file(dir.path().join("c/asbackup.manifest.json")).unwrap();
+    let report = restore(&server, "--recursive --report json", dir.path()).expect(0).report();
+    assert_eq!(report["records"]["read"], 2 * RECORDS);
+    let found = |below: &str, completeness| {
+        let path = dir.path().join(below);
+        json!({"path": path.to_str().unwrap(), "files": 2, "completeness": completeness})
+    };
+    assert_eq!(report["source"]["directories"], json!([found("a/b", "checked"), found("c", "unchecked")]));
+    let config = dir.path().join("config.yaml");
+    fs::write(&config, format!("restore: {{directory: {:?}, recursive: true}}", dir.path())).unwrap();
+    let ran = run(asrestore(), "--validate --config {}/config.yaml", dir.path()).expect(0);
+    let lines = ["a/b: 2 files, checked against the manifest", "c: 2 files, unchecked"];
+    ran.says(&["2,000 read", lines[0], lines[1]]);
+    let list = "--directory-list a,c --parent-directory {} --recursive";
+    run(asrestore(), &format!("--validate {list}"), dir.path()).expect(0).says(&["2,000 read"]);
+    let ran = run(asrestore(), &format!("--validate {list} --require-manifest"), dir.path()).expect(4);
+    ran.says(&["c: ", "has no manifest"]);
+    run(asrestore(), "--validate --directory-list {},{}/c --recursive", dir.path())
+        .expect(2)
+        .says(&["c would be read twice", "--recursive"]);
+    run(asrestore(), "--validate -i {}/c/0_test_2.asb --recursive", dir.path()).expect(2);
+    fs::create_dir_all(dir.path().join("none/d")).unwrap();
+    run(asrestore(), "--validate -d {}/none --recursive", dir.path())
+        .expect(2)
+        .says(&["none holds no backup: no file in it or below it ends in .asb"]);
+}
+
+#[test]
 fn prefix_begins_file_names_or_is_refused() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     back_up(&server, "-q night-", dir.path()).expect(0);
@@ -270,9 +302,11 @@ fn progress_file_takes_lines_of_json() {
 fn directories_below_are_named_in_a_hint() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     back_up(&server, "", &dir.path().join("sub")).expect(0);
-    restore(&server, "", dir.path())
-        .expect(2)
-        .says(&["directories below it aren't read", "--directory-list"]);
+    restore(&server, "", dir.path()).expect(2).says(&[
+        "directories below it aren't read",
+        "--recursive",
+        "--directory-list",
+    ]);
 }
 
 #[test]

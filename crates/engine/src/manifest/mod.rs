@@ -26,7 +26,7 @@ pub(crate) use shares::ShardName;
 pub(crate) use side_file::{SetIndex, SideFile};
 pub use survey::Completeness;
 pub(crate) use survey::{
-    BackupSet, OTHER_HASH, SetFile, SetRules, damage, read, read_header, refuse, survey, survey_against,
-    survey_share, survey_unsealed,
+    BackupSet, Member, OTHER_HASH, SetFile, SetRules, damage, read, read_header, refuse, survey,
+    survey_against, survey_share, survey_unsealed,
 };
 pub(crate) use unclosed::Unclosed;

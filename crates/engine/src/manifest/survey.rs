@@ -1,17 +1,18 @@
 //! What a directory holds, held against its manifest: all that names, sizes and the manifest itself show before a
 //! data file is read.
 
+mod several;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error as _,
     io::Read,
-    path::Path,
     sync::Arc,
 };
 
 use asbackup_codec::{Step, asb::Decoder, envelope::AesKey};
 use asbackup_model::RecordLayout;
-use asbackup_storage::{Local, StoredFile};
+use asbackup_storage::{Local, Part, StoredFile};
 use serde::Serialize;
 
 use super::{
@@ -43,6 +44,16 @@ pub(crate) struct BackupSet {
     /// Data files beside the set that don't belong to it.
     pub(crate) left_out: Vec<String>,
     /// Whether there is a manifest that says what belongs to the set.
+    pub(crate) completeness: Completeness,
+    /// The sets that this one consists of, if it is read from several directories.
+    pub(crate) members: Vec<Member>,
+}
+
+/// The set of one of several directories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) part: Part,
+    pub(crate) files: u64,
     pub(crate) completeness: Completeness,
 }
 
@@ -81,16 +92,13 @@ pub(crate) struct SetRules {
 /// Lists the files of a backup and holds them against its manifest, if it has one. Of several directories each has its
 /// own.
 pub(crate) fn survey(source: &Local, rules: &SetRules) -> Result<BackupSet, Error> {
-    let Some(parts) = source.parts() else { return survey_one(source, rules) };
-    let mut whole = BackupSet { completeness: Completeness::Checked, ..BackupSet::default() };
-    for part in &parts {
-        whole.add(survey_one(part, rules)?, part.path());
+    match source.parts()? {
+        Some(parts) => several::survey(source, &parts, rules),
+        None => survey_one(source, source.list()?, rules),
     }
-    Ok(whole)
 }
 
-fn survey_one(source: &Local, rules: &SetRules) -> Result<BackupSet, Error> {
-    let stored = source.list()?;
+fn survey_one(source: &Local, stored: Vec<StoredFile>, rules: &SetRules) -> Result<BackupSet, Error> {
     let has_manifest = source.is_directory() && stored.iter().any(|file| file.name == naming::MANIFEST);
     if !has_manifest {
         return without_manifest(source, stored, rules);
@@ -101,8 +109,8 @@ fn survey_one(source: &Local, rules: &SetRules) -> Result<BackupSet, Error> {
             set.manifest = Some(Box::new(manifest));
             Ok(set)
         }
-        Err(DocumentError::KeyMissing) => Err(missing_key(naming::MANIFEST)),
-        Err(DocumentError::KeyUnused) => Err(unused_key(naming::MANIFEST)),
+        Err(DocumentError::KeyMissing) => Err(missing_key(&in_full(source, naming::MANIFEST))),
+        Err(DocumentError::KeyUnused) => Err(unused_key(&in_full(source, naming::MANIFEST))),
         Err(error) => {
             let files = stored.into_iter().filter(|file| naming::is_backup(&file.name));
             let files = files.map(|file| rules.unlisted(file));
@@ -210,7 +218,7 @@ fn no_backup(source: &Local) -> Result<Error, Error> {
     let (below, hint) = match source.has_nested(".asb")? {
         true => (
             "; those in directories below it aren't read",
-            "name the directories that hold the files with --directory-list",
+            "--recursive reads them too; --directory-list names some of them",
         ),
         false => ("", "name another directory with --directory"),
     };
@@ -250,25 +258,6 @@ impl BackupSet {
             let listed = same_size.then(|| listed.clone());
             let (stored, namespace) = (stored.clone(), Some(Arc::clone(&namespace)));
             self.files.push(SetFile { stored, listed, namespace, opening: opening.clone() });
-        }
-    }
-
-    /// Adds the set of one of several directories; its names then say which.
-    fn add(&mut self, set: Self, directory: &Path) {
-        let within = |name: &str| directory.join(name).to_string_lossy().into_owned();
-        self.files.extend(set.files.into_iter().map(|file| SetFile {
-            stored: StoredFile { name: within(&file.stored.name), ..file.stored },
-            ..file
-        }));
-        self.side_files.extend(set.side_files);
-        self.findings.extend(set.findings.into_iter().map(|finding| Finding {
-            file: within(&finding.file),
-            message: format!("{}: {}", directory.display(), finding.message),
-            ..finding
-        }));
-        self.left_out.extend(set.left_out.iter().map(|name| within(name)));
-        if set.completeness == Completeness::Unchecked {
-            self.completeness = Completeness::Unchecked;
         }
     }
 
@@ -399,11 +388,16 @@ pub(crate) fn read_header(source: &Local, name: &str, rules: &SetRules) -> Resul
 pub(crate) fn read(source: &Local, name: &str) -> Result<Result<Vec<u8>, DocumentError>, Error> {
     let mut bytes = Vec::new();
     let read = source.read(name)?.take(LIMIT_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| unreadable(name, error))?;
+    read.map_err(|error| unreadable(&in_full(source, name), error))?;
     if bytes.len() as u64 > LIMIT_BYTES {
         return Ok(Err(DocumentError::TooLarge { limit_bytes: LIMIT_BYTES }));
     }
     Ok(Ok(bytes))
+}
+
+/// Returns a name with its directory: there may be others of that name in the same job.
+fn in_full(source: &Local, name: &str) -> String {
+    source.path().join(name).display().to_string()
 }
 
 fn unreadable(name: &str, error: std::io::Error) -> Error {

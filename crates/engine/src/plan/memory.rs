@@ -2,12 +2,15 @@
 
 use crate::{
     config::{BackupConfig, Zstd},
-    pipeline::{BLOCK_BYTES, CHUNK_BYTES, waiting_blocks},
+    pipeline::{BLOCK_BYTES, CHUNK_BYTES, cpus, waiting_blocks},
     sink::{
         cluster::{BATCH_BYTES, BYTES_IN_FLIGHT, SPARE_BATCH_BYTES},
         frames,
     },
-    source::open,
+    source::{
+        ahead::{self, Decompression},
+        open,
+    },
 };
 
 /// The blocks of a backup, and what it takes with them.
@@ -41,7 +44,7 @@ impl BackupMemory {
 
 /// Returns what compression takes beside the blocks: the memory of the level and a frame for each thread.
 fn compression_bytes(zstd: Zstd) -> usize {
-    frames::threads() * (zstd.codec_level().memory_bytes() + frames::FRAME_BYTES * 3 / 4)
+    cpus() * (zstd.codec_level().memory_bytes() + frames::FRAME_BYTES * 3 / 4)
 }
 
 /// How the files of a restore are packed.
@@ -51,11 +54,15 @@ pub(crate) enum Packing {
     Compressed,
 }
 
-/// Returns what a restore takes that reads that many files at once.
-pub(crate) fn restore_bytes(readers: usize, packing: Packing) -> usize {
+/// Returns what a restore takes that reads that many files at once, with so many CPUs.
+pub(crate) fn restore_bytes(readers: usize, packing: Packing, cpus: usize) -> usize {
+    let ahead = match Decompression::of(readers, cpus) {
+        Decompression::InStep => 0,
+        Decompression::Ahead => ahead::PIECES * CHUNK_BYTES + THREAD_BYTES,
+    };
     let decompression = match packing {
         Packing::Plain => 0,
-        Packing::Compressed => open::CHUNK_BYTES + frames::FRAME_BYTES + DECOMPRESSOR_BYTES,
+        Packing::Compressed => open::CHUNK_BYTES + frames::FRAME_BYTES + DECOMPRESSOR_BYTES + ahead,
     };
     PROCESS_BYTES
         + readers * (CHUNK_BYTES + BLOCK_BYTES + decompression + THREAD_BYTES)
@@ -94,8 +101,16 @@ mod tests {
     #[test]
     fn memory_with_64_streams_is_within_its_bounds() {
         assert!(backup(64, None) <= 96);
-        assert!(mib(restore_bytes(64, Packing::Plain)) <= 128);
-        assert!(mib(restore_bytes(64, Packing::Compressed)) <= 128);
+        assert!(mib(restore_bytes(64, Packing::Plain, 2)) <= 128);
+        assert!(mib(restore_bytes(64, Packing::Compressed, 2)) <= 128);
+    }
+
+    #[test]
+    fn text_that_is_decompressed_ahead_is_counted() {
+        let bytes = |readers, cpus| restore_bytes(readers, Packing::Compressed, cpus);
+        assert_eq!(bytes(2, 4) - bytes(2, 2), 2 * (ahead::PIECES * CHUNK_BYTES + THREAD_BYTES));
+        let plain = |cpus| restore_bytes(2, Packing::Plain, cpus);
+        assert_eq!(plain(4), plain(2));
     }
 
     #[test]

@@ -90,13 +90,13 @@ impl Keeper {
         };
         let state = &of_share(state, config.shard);
         check_name(&state.name)?;
-        if !source.is_directory() {
+        let Some(root) = source.root() else {
             return match state.start {
                 Start::Anew => Ok(Self::without_state(files, Vec::new())),
-                Start::Continue => Err(no_state_of_a_file()),
+                Start::Continue => Err(no_state_without_a_directory()),
             };
-        }
-        let place = match Place::open(state, source, config.shard) {
+        };
+        let place = match Place::open(state, &root, config.shard) {
             Ok(place) => place,
             Err(error) if is_needed(state, &error) => return Err(error),
             Err(error) => {
@@ -104,7 +104,7 @@ impl Keeper {
                 return Ok(Self::without_state(files, vec![warning]));
             }
         };
-        let options = options(config, cluster);
+        let options = options(config, source, cluster);
         let hashing = Hashing::of(files.first().and_then(|file| file.opening.key.as_ref()));
         let mut warnings = Vec::new();
         let left = match (place.read()?, state.start) {
@@ -247,8 +247,10 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn no_state_of_a_file() -> Error {
-    Error::of(ErrorKind::Config, "a single file has no state, so that its restore can't be continued")
+fn no_state_without_a_directory() -> Error {
+    let message =
+        "only the restore of one directory has a state: one of a file or of several can't be continued";
+    Error::of(ErrorKind::Config, message)
         .hint("restore it from its beginning: records that are there already are left as they are")
         .build()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use asbackup_codec::wire::{ExistsRule, GenerationRule};
+use asbackup_storage::Local;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -14,8 +15,8 @@ use crate::{
 /// Options by name.
 pub(super) type Options = Map<String, Value>;
 
-/// Returns the options of a restore into the cluster of that name.
-pub(super) fn options(config: &RestoreConfig, cluster: Option<&str>) -> Options {
+/// Returns the options of a restore from there into the cluster of that name.
+pub(super) fn options(config: &RestoreConfig, source: &Local, cluster: Option<&str>) -> Options {
     let out = |class| config.left_out.contains(&class);
     let pairs = [
         ("cluster", json!(cluster)),
@@ -30,9 +31,11 @@ pub(super) fn options(config: &RestoreConfig, cluster: Option<&str>) -> Options 
         ("no_generation", json!(config.rules.generation == GenerationRule::Ignore)),
         ("extra_ttl", json!(config.extra_ttl.as_secs())),
     ];
-    // Only where there is one: a state of an earlier version has no such key.
+    // Only where they hold: states that were written before they were options don't have them.
     let shard = config.shard.map(|shard| ("shard", json!(shard.to_string())));
-    pairs.into_iter().chain(shard).map(|(name, value)| (name.to_owned(), value)).collect()
+    let recursive = source.is_recursive().then_some(("recursive", json!(true)));
+    let pairs = pairs.into_iter().chain(shard).chain(recursive);
+    pairs.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Returns the fingerprint of options.
@@ -69,6 +72,10 @@ fn names(names: Option<&Names>) -> Value {
 mod tests {
     use super::*;
     use crate::config::{Parallelism, Rename, WriteRetry};
+
+    fn options(config: &RestoreConfig, cluster: Option<&str>) -> Options {
+        super::options(config, &Local::directory("a"), cluster)
+    }
 
     /// Checks which option is named when a restore goes on with a changed configuration.
     #[track_caller]
@@ -111,6 +118,9 @@ mod tests {
             "extra_ttl: 0, and this one has 7",
         );
         let config = RestoreConfig::new();
+        let tree = super::options(&config, &Local::tree("a"), None);
+        let error = check(&tree, &options(&config, None)).unwrap_err();
+        assert!(error.to_string().ends_with("option recursive: null, and this one has true"), "{error}");
         let error = check(&options(&config, Some("b")), &options(&config, Some("a"))).unwrap_err();
         assert!(error.to_string().ends_with(r#"option cluster: "a", and this one has "b""#), "{error}");
     }

@@ -4,7 +4,6 @@
 use std::{
     collections::VecDeque,
     mem,
-    num::NonZeroUsize,
     sync::{
         Arc,
         mpsc::{self, TryRecvError},
@@ -17,7 +16,7 @@ use asbackup_codec::envelope::{Compressor, Level, ZstdError};
 
 use crate::{
     Error, ErrorKind,
-    pipeline::{PAGE_BYTES, Returns},
+    pipeline::{PAGE_BYTES, Returns, cpus},
 };
 
 /// Text from which on a block goes that becomes a frame. Larger frames hardly get smaller, and each stream fills one.
@@ -26,7 +25,7 @@ pub(crate) const FRAME_BYTES: usize = 512 << 10;
 /// Returns how many blocks may be on their way through the pool beside those that are being filled: more than can lie in
 /// files that wait for the next block.
 pub(crate) fn waiting_blocks() -> usize {
-    2 * threads() + 2
+    2 * cpus() + 2
 }
 
 /// Threads that compress frames for all files of a job. They end with the last owner of the pool.
@@ -53,7 +52,7 @@ impl FramePool {
     /// # Errors
     /// If no thread can be started.
     pub(crate) fn start(level: Level, files: usize, returns: Returns) -> Result<Self, Error> {
-        let count = threads();
+        let count = cpus();
         let (jobs, queue) = async_channel::bounded::<Job>(count);
         let mut pool = Self { jobs, returns, per_file: per_file(files, count), threads: Vec::new() };
         for _ in 0..count {
@@ -88,11 +87,6 @@ impl Drop for FramePool {
 /// Returns how many frames of a file may wait to be taken: few files keep the threads busy that way, and many by their number.
 fn per_file(files: usize, threads: usize) -> usize {
     if files > threads { 0 } else { (threads + 1).div_ceil(files.max(1)) }
-}
-
-/// Returns how many threads compress: as many as there are CPUs.
-pub(crate) fn threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn work(level: Level, queue: &async_channel::Receiver<Job>) {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    io::Read,
     mem,
     sync::{Mutex, PoisonError},
 };
@@ -17,6 +16,7 @@ use asbackup_storage::{Local, StoredFile};
 use tokio::runtime::Handle;
 
 use super::{
+    ahead::{Decompression, Text, read_ahead},
     input::Input,
     open::{OpenFile, Workspace},
 };
@@ -65,6 +65,7 @@ pub(crate) struct FileReader<'a> {
     buffer: Buffer,
     layout: RecordLayout,
     workspace: Workspace,
+    decompression: Decompression,
     counts: EntryCounts,
     large_entries: LargeRecords,
     /// While buffers are larger than usual.
@@ -83,13 +84,19 @@ struct EntryCounts {
 
 impl<'a> FileReader<'a> {
     /// Returns a reader that asks for a permit for each entry larger than its buffer.
-    pub(crate) fn new(storage: &'a Local, job: &'a JobContext, large_entries: LargeRecords) -> Self {
+    pub(crate) fn new(
+        storage: &'a Local,
+        job: &'a JobContext,
+        decompression: Decompression,
+        large_entries: LargeRecords,
+    ) -> Self {
         Self {
             storage,
             job,
             buffer: Buffer::new(),
             layout: RecordLayout::new(),
             workspace: Workspace::default(),
+            decompression,
             counts: EntryCounts::default(),
             large_entries,
             large: None,
@@ -105,14 +112,20 @@ impl<'a> FileReader<'a> {
         self.counts = EntryCounts::default();
         // Taken out while the file holds on to it.
         let mut workspace = mem::take(&mut self.workspace);
-        let stored = Input::open(self.storage, &file.stored.name, &self.job.token)?;
-        let stored = self.job.paced(stored);
+        let job = self.job.child();
+        let stored = Input::open(self.storage, &file.stored.name, &job.token)?;
+        let stored = job.paced(stored);
         self.job.events.tell(Event::FileOpened { name: file.stored.name.clone() });
         let mut input = OpenFile::open(stored, &file.stored.name, &file.opening, &mut workspace)?;
-        self.read_all(&file.stored, &mut input, |entry, end| {
+        let on_entry = |entry: FileEntry<'_>, end| {
             check_namespace(&entry, file)?;
             on_entry(entry, end)
-        })?;
+        };
+        if self.decompression == Decompression::Ahead && input.is_compressed() {
+            read_ahead(&mut input, &job.token, |text| self.read_all(&file.stored, text, on_entry))?;
+        } else {
+            self.read_all(&file.stored, &mut input, on_entry)?;
+        }
         let (hash, bytes) = (input.hash(), input.stored_bytes());
         self.workspace = workspace;
         let finding = self.compare(file, &hash);
@@ -126,7 +139,7 @@ impl<'a> FileReader<'a> {
     fn read_all(
         &mut self,
         file: &StoredFile,
-        input: &mut OpenFile<'_, impl Read>,
+        input: &mut impl Text,
         mut on_entry: impl FnMut(FileEntry<'_>, u64) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut decoder = Decoder::new();
@@ -419,7 +432,7 @@ mod tests {
             events: EventLog::new().0,
         };
         let source = Local::directory(directory.path());
-        let mut reader = FileReader::new(&source, &job, large_entries.clone());
+        let mut reader = FileReader::new(&source, &job, Decompression::InStep, large_entries.clone());
         let finding = reader.read(&file, on_entry).unwrap();
         (finding, reader.layout.decoded.capacity() + reader.buffer.space.capacity())
     }

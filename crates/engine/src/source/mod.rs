@@ -1,5 +1,6 @@
 //! Where entries come from: the scans of a cluster, or the files of a backup.
 
+pub(crate) mod ahead;
 pub(crate) mod files;
 mod input;
 pub(crate) mod open;

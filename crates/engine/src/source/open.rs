@@ -7,7 +7,7 @@ use std::{
 
 use asbackup_codec::envelope::{AesCtr, AesKey, BLOCK_BYTES, Decompressed, Decompressor, Layer, ZstdError};
 
-use super::input::is_cancelled;
+use super::{ahead::Text, input::is_cancelled};
 use crate::{
     Error, ErrorKind,
     config::ExpectedCompression,
@@ -117,6 +117,11 @@ impl<'a, R: Read> OpenFile<'a, R> {
         }
     }
 
+    /// Returns whether the text is compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.compressed.is_some()
+    }
+
     /// Returns how many stored bytes were read.
     pub(crate) fn stored_bytes(&self) -> u64 {
         self.stored.bytes
@@ -125,6 +130,16 @@ impl<'a, R: Read> OpenFile<'a, R> {
     /// Returns the hash of all stored bytes that were read.
     pub(crate) fn hash(&self) -> String {
         self.stored.hash.hex()
+    }
+}
+
+impl<R: Read> Text for OpenFile<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
+        OpenFile::read(self, into)
+    }
+
+    fn stored_bytes(&self) -> u64 {
+        OpenFile::stored_bytes(self)
     }
 }
 

@@ -6,7 +6,10 @@ use asbackup_cluster::LargeRecords;
 use asbackup_model::{RecordView, VoidTime};
 use asbackup_storage::Local;
 
-use super::files::{FileEntry, FileQueue, FileReader};
+use super::{
+    ahead::Decompression,
+    files::{FileEntry, FileQueue, FileReader},
+};
 use crate::{
     Clock, Error, ErrorKind,
     job::JobContext,
@@ -30,6 +33,7 @@ pub(crate) struct RowReader {
     pub(crate) rows: async_channel::Sender<TrackedRows>,
     pub(crate) metadata: async_channel::Sender<TrackedMetadata>,
     pub(crate) buffers: Buffers,
+    pub(crate) decompression: Decompression,
     pub(crate) large_entries: LargeRecords,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) texts: Texts,
@@ -69,7 +73,7 @@ impl RowReader {
 
     fn read_all(&mut self, source: &Local, files: &FileQueue) -> Result<(), Error> {
         let job = self.job.clone();
-        let mut reader = FileReader::new(source, &job, self.large_entries.clone());
+        let mut reader = FileReader::new(source, &job, self.decompression, self.large_entries.clone());
         self.in_hand.block.rows.bytes = self.buffers.take_blocking()?;
         while let Some(file) = files.take() {
             let progress = self.ledger.file(&file.stored.name).ok_or_else(|| {

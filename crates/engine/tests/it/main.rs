@@ -32,6 +32,7 @@ mod names;
 mod nodes;
 mod odd;
 mod places;
+mod recursive;
 mod refusals;
 mod restore;
 mod resume;

@@ -296,7 +296,7 @@ async fn files_below_a_directory_are_not_read_and_said() {
     let error = restore_from(&server(), Local::directory(directory.path())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().ends_with("those in directories below it aren't read"), "{error}");
-    assert!(error.hint().unwrap().contains("--directory-list"));
+    assert!(error.hint().unwrap().starts_with("--recursive reads them too"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
