@@ -4,7 +4,7 @@ use crate::{
     config::{BackupConfig, Zstd},
     pipeline::{BLOCK_BYTES, CHUNK_BYTES, cpus, waiting_blocks},
     sink::{
-        cluster::{BATCH_BYTES, BYTES_IN_FLIGHT, SPARE_BATCH_BYTES},
+        cluster::{BATCH_BYTES, BYTES_IN_FLIGHT},
         frames,
     },
     source::{
@@ -68,7 +68,6 @@ pub(crate) fn restore_bytes(readers: usize, packing: Packing, cpus: usize) -> us
         + readers * (CHUNK_BYTES + BLOCK_BYTES + decompression + THREAD_BYTES)
         + waiting_blocks(readers) * BLOCK_BYTES
         + BYTES_IN_FLIGHT
-        + SPARE_BATCH_BYTES
         + BATCH_BYTES
 }
 

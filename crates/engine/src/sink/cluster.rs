@@ -10,7 +10,7 @@ use crate::{
     Clock, Error,
     config::{WriteRetry, Writes},
     job::JobContext,
-    pipeline::{Returns, Tasks},
+    pipeline::{CHUNK_BYTES, Returns, Tasks},
     plan::check_namespace,
     restore_state::Ticket,
     sink::{backoff::BackOff, dead_letters::DeadLetters, refusal::Refusals, write::Write},
@@ -22,8 +22,8 @@ pub(crate) const BATCH_BYTES: usize = 1 << 20;
 /// Memory of all batches under way.
 pub(crate) const BYTES_IN_FLIGHT: usize = 8 << 20;
 
-/// Memory that emptied batches keep for the next ones.
-pub(crate) const SPARE_BATCH_BYTES: usize = 2 << 20;
+/// Memory that emptied batches keep for the next ones: as much as may be under way, which is where they go again.
+const SPARE_BATCH_BYTES: usize = BYTES_IN_FLIGHT;
 
 /// Rows of one block, and the ticket that counts their answers.
 #[derive(Debug, Default)]
@@ -225,11 +225,13 @@ impl Writer {
     }
 
     pub(super) fn keep_batch(&self, mut batch: Batch) {
+        // Few batches of large records are under way at once, and many that were would keep their memory.
+        let is_of_large_records = batch.memory_bytes() > batch.len() * CHUNK_BYTES;
         batch.clear();
         let mut spare = self.spare_batches.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: usize = spare.iter().map(Batch::memory_bytes).sum();
-        if kept + batch.memory_bytes() > SPARE_BATCH_BYTES {
-            // Not freed, for the reason that `Returns::give` has.
+        if is_of_large_records || kept + batch.memory_bytes() > SPARE_BATCH_BYTES {
+            // Not freed, for the reason that `Returns::shrink` has.
             batch.shrink();
         }
         spare.push(batch);

@@ -159,9 +159,9 @@ impl BackupFile {
 
     fn store_frames(&mut self, wait: WaitFor, job: &JobContext) -> Result<(), Error> {
         let Some(frames) = &mut self.frames else { return Ok(()) };
-        while let Some(mut frame) = frames.take(wait)? {
-            self.stored.append(&mut frame, job)?;
-            frames.done_with(frame);
+        while let Some(mut made) = frames.take(wait)? {
+            self.stored.append(&mut made.frame, job)?;
+            frames.done_with(made);
         }
         Ok(())
     }

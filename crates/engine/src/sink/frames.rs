@@ -43,7 +43,16 @@ pub(crate) struct FramePool {
 struct Job {
     text: Vec<u8>,
     large: Option<LargePermit>,
-    made: mpsc::SyncSender<Result<Vec<u8>, ZstdError>>,
+    made: mpsc::SyncSender<Result<Made, ZstdError>>,
+}
+
+/// A frame, in the block that its text was in.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) frame: Vec<u8>,
+    /// If it is large, and its file waits for it: until it is stored.
+    #[expect(dead_code, reason = "it is held, not used")]
+    large: Option<LargePermit>,
 }
 
 impl FramePool {
@@ -56,9 +65,9 @@ impl FramePool {
         let (jobs, queue) = async_channel::bounded::<Job>(count);
         let mut pool = Self { jobs, returns, per_file: per_file(files, count), threads: Vec::new() };
         for _ in 0..count {
-            let queue = queue.clone();
+            let (queue, wait) = (queue.clone(), pool.per_file == 0);
             let worker = thread::Builder::new().name("compress".to_owned());
-            let thread = worker.spawn(move || work(level, &queue)).map_err(|error| {
+            let thread = worker.spawn(move || work(level, &queue, wait)).map_err(|error| {
                 Error::of(ErrorKind::Internal, "cannot start a thread for compression").source(error).build()
             })?;
             pool.threads.push(thread);
@@ -89,11 +98,16 @@ fn per_file(files: usize, threads: usize) -> usize {
     if files > threads { 0 } else { (threads + 1).div_ceil(files.max(1)) }
 }
 
-fn work(level: Level, queue: &async_channel::Receiver<Job>) {
+/// Makes frames. `wait`: files wait for each of theirs.
+fn work(level: Level, queue: &async_channel::Receiver<Job>, wait: bool) {
     let mut compressor = Compressor::new(level);
     let mut frame = Vec::new();
     while let Ok(Job { text, large, made }) = queue.recv_blocking() {
-        let compressed = compressor.compress(&text, &mut frame).map(|()| in_place_of(text, &frame, large));
+        let compressed = compressor.compress(&text, &mut frame).map(|()| {
+            let frame = in_place_of(text, &frame, large.is_some());
+            // A frame that lies until its file gets another block must not keep a permit: that block may be waiting for it.
+            Made { frame, large: large.filter(|_| wait) }
+        });
         // Not freed, for the reason that `Returns::shrink` has.
         frame.clear();
         frame.shrink_to(2 * FRAME_BYTES);
@@ -103,13 +117,11 @@ fn work(level: Level, queue: &async_channel::Receiver<Job>) {
 }
 
 /// Puts a frame where its text was, which nobody needs any more: so frames take no memory beside the blocks.
-fn in_place_of(mut text: Vec<u8>, frame: &[u8], large: Option<LargePermit>) -> Vec<u8> {
+fn in_place_of(mut text: Vec<u8>, frame: &[u8], is_large: bool) -> Vec<u8> {
     text.clear();
     text.extend_from_slice(frame);
-    if let Some(permit) = large {
-        // It doesn't stay with the frame, which may lie until its file gets another block, and that may be waiting for this permit.
+    if is_large {
         text.shrink_to(PAGE_BYTES);
-        drop(permit);
     }
     text
 }
@@ -126,7 +138,7 @@ pub(crate) struct Frames {
 #[derive(Debug)]
 struct InFlight {
     text_bytes: u64,
-    frame: mpsc::Receiver<Result<Vec<u8>, ZstdError>>,
+    frame: mpsc::Receiver<Result<Made, ZstdError>>,
 }
 
 /// For which frames a file waits.
@@ -161,7 +173,7 @@ impl Frames {
     }
 
     /// Takes the next frame that is made, in the order of their texts. None: there is none, and nothing to wait for.
-    pub(crate) fn take(&mut self, wait: WaitFor) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn take(&mut self, wait: WaitFor) -> Result<Option<Made>, Error> {
         let Some(InFlight { frame, .. }) = self.in_flight.front() else { return Ok(None) };
         let made = if wait == WaitFor::All || self.in_flight.len() > self.pool.per_file {
             frame.recv().map_err(|_| vanished())?
@@ -177,8 +189,8 @@ impl Frames {
     }
 
     /// Gives back the block of a frame that is stored.
-    pub(crate) fn done_with(&self, frame: Vec<u8>) {
-        self.pool.returns.give(frame);
+    pub(crate) fn done_with(&self, made: Made) {
+        self.pool.returns.give(made.frame);
     }
 
     /// Returns how many bytes of text are in frames that are being made.
@@ -198,8 +210,11 @@ fn vanished() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use asbackup_cluster::LargeRecords;
     use asbackup_codec::envelope::{Decompressed, Decompressor};
+    use tokio::time::timeout;
 
     use super::*;
     use crate::pipeline::Buffers;
@@ -237,7 +252,7 @@ mod tests {
             made.push(frame);
         }
         assert_eq!(frames.bytes_in_flight(), 0);
-        let first: Vec<u8> = made.iter().map(|made| decompress(made)[0]).collect();
+        let first: Vec<u8> = made.iter().map(|made| decompress(&made.frame)[0]).collect();
         assert_eq!(first, (0..count).collect::<Vec<u8>>());
     }
 
@@ -253,7 +268,7 @@ mod tests {
             frames.close().unwrap();
             assert_eq!(frames.in_flight.len(), count);
             let made = frames.take(WaitFor::All).unwrap().unwrap();
-            assert_eq!(decompress(&made), [b"front ", text.unwrap_or_default()].concat());
+            assert_eq!(decompress(&made.frame), [b"front ", text.unwrap_or_default()].concat());
         }
     }
 
@@ -286,6 +301,20 @@ mod tests {
             frames.done_with(made);
             assert!(buffers.take_blocking().unwrap().capacity() < 2 * FRAME_BYTES);
         }
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_its_file_waits_for_keeps_its_permit_until_it_is_stored() {
+        let (pool, buffers) = pool(1000);
+        let permits = LargeRecords::new(1);
+        let mut frames = Frames::new(pool);
+        let mut text = buffers.take().await.unwrap();
+        text.resize(4 * FRAME_BYTES, 7);
+        frames.push(text, Some(permits.permit().await)).unwrap();
+        let made = frames.take(WaitFor::Excess).unwrap().unwrap();
+        assert!(timeout(Duration::ZERO, permits.permit()).await.is_err());
+        frames.done_with(made);
+        assert!(timeout(Duration::ZERO, permits.permit()).await.is_ok());
     }
 
     #[test]
