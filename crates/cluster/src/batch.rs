@@ -54,9 +54,6 @@ pub struct RowInBatch<'a> {
 /// Room for the answers to 700 rows, which is more than most batches have; there may be many batches.
 const ANSWER_BYTES: usize = 16 * 1024;
 
-/// What an empty batch keeps that has shrunk: a page.
-const SHRUNK_BYTES: usize = 4 * 1024;
-
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowResult {
@@ -145,10 +142,10 @@ impl Batch {
         self.results.clear();
     }
 
-    /// Drops all rows and most of the memory.
-    pub fn shrink(&mut self) {
+    /// Drops all rows and frees what of their memory is beyond `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
         self.clear();
-        self.frame.shrink_to(SHRUNK_BYTES);
+        self.frame.shrink_to(bytes);
     }
 
     /// Returns each row with what became of it, in the order in which they were added.

@@ -35,6 +35,11 @@ pub(crate) fn manifest(shard: Option<Shard>) -> String {
 /// The usual name of the state of an unfinished backup. Source: docs/format/state.md.
 pub(crate) const STATE: &str = "asbackup.state.json";
 
+/// Returns the usual name of the state of a backup, or of one share of it.
+pub(crate) fn state(shard: Option<Shard>) -> String {
+    shard.map_or_else(|| STATE.to_owned(), |shard| ShareFile::State.name(shard))
+}
+
 /// The usual name of the state of a restore. Source: docs/format/restore-state.md.
 pub(crate) const RESTORE_STATE: &str = "asbackup.restore.state.json";
 

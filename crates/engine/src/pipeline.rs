@@ -108,7 +108,7 @@ impl Returns {
 
     /// Empties a buffer, and gives the memory of one that has grown for a large entry back to the system. It isn't freed for
     /// that: with each larger block that is freed, glibc keeps larger ones for itself from then on.
-    pub(crate) fn shrink(&self, buffer: &mut Vec<u8>) {
+    fn shrink(&self, buffer: &mut Vec<u8>) {
         buffer.clear();
         if buffer.capacity() > self.usual_bytes {
             buffer.shrink_to(PAGE_BYTES);

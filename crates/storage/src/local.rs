@@ -137,6 +137,12 @@ impl Local {
         self.shape == Shape::Directory
     }
 
+    /// Returns whether this is one file or stream, and no directory or several.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        matches!(self.shape, Shape::File | Shape::Streams)
+    }
+
     /// Returns the kind of storage: `local`, or `stdio` for standard streams.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -478,6 +484,7 @@ mod tests {
         let parts = local.parts().unwrap().unwrap().into_iter().map(|part| part.directory);
         assert_eq!(parts.collect::<Vec<_>>(), paths.map(Local::directory));
         assert_eq!(Local::directory("a").parts().unwrap(), None);
+        assert!(Local::file("a").is_single() && !local.is_single() && !Local::directory("a").is_single());
         assert_eq!(local.prepare().unwrap_err().source.kind(), io::ErrorKind::Unsupported);
     }
 

@@ -451,9 +451,7 @@ pub(super) fn check_options(before: &Value, now: &Value, of: &str) -> Result<(),
 const UNFINISHED: &str = "the unfinished backup";
 
 fn place(config: &BackupConfig, target: &Local) -> Result<StatePlace, Error> {
-    let usual =
-        || config.shard.map_or_else(|| naming::STATE.to_owned(), |shard| ShareFile::State.name(shard));
-    let name = config.state_name.clone().unwrap_or_else(usual);
+    let name = config.state_name.clone().unwrap_or_else(|| naming::state(config.shard));
     let is_other = ShareFile::of(&name).is_some_and(|(kind, _)| kind != ShareFile::State);
     let taken = naming::is_data(&name) || naming::is_side_file(&name) || name == naming::MANIFEST || is_other;
     if ["", ".", ".."].contains(&name.as_str())

@@ -204,11 +204,9 @@ impl Manifest {
     }
 
     fn parse(bytes: &[u8], key: Option<&AesKey>) -> Result<Self, DocumentError> {
-        let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
-        check_head(text, FORMAT, VERSION)?;
+        let text = text_of(bytes)?;
         check_named_seal(text, key)?;
-        let manifest: Self = serde_json::from_str(text)?;
-        manifest.check()?;
+        let manifest = Self::content(text)?;
         if key.is_some() && manifest.hash == ACCIDENTS {
             return Err(DocumentError::KeyUnused);
         }
@@ -222,8 +220,10 @@ impl Manifest {
 
     /// Reads a manifest without a look at its seal.
     pub(crate) fn decode_unchecked(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
-        check_head(text, FORMAT, VERSION)?;
+        Self::content(text_of(bytes)?)
+    }
+
+    fn content(text: &str) -> Result<Self, DocumentError> {
         let manifest: Self = serde_json::from_str(text)?;
         manifest.check()?;
         Ok(manifest)
@@ -443,6 +443,13 @@ mod scope_list {
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<PartitionList, D::Error> {
         String::deserialize(from)?.parse().map_err(de::Error::custom)
     }
+}
+
+/// Returns the text of what says that it is a manifest.
+fn text_of(bytes: &[u8]) -> Result<&str, DocumentError> {
+    let text = str::from_utf8(bytes).map_err(|_| DocumentError::NotText)?;
+    check_head(text, FORMAT, VERSION)?;
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub(super) fn part_of(shard: Option<Shard>, wanted: PartitionSet) -> Result<Part
 /// Checks that what is restored by several jobs has several files.
 pub(super) fn check_restore_shard(config: &RestoreConfig, source: &Local) -> Result<(), Error> {
     match config.shard {
-        Some(shard) if !source.is_directory() && source.parts()?.is_none() => {
+        Some(shard) if source.is_single() => {
             let message = format!("share {shard}: a single file has no shares");
             Err(Error::of(ErrorKind::Config, message).hint("name a directory, or leave out --shard").build())
         }

@@ -10,7 +10,7 @@ use crate::{
     Clock, Error,
     config::{WriteRetry, Writes},
     job::JobContext,
-    pipeline::{CHUNK_BYTES, Returns, Tasks},
+    pipeline::{CHUNK_BYTES, PAGE_BYTES, Returns, Tasks},
     plan::check_namespace,
     restore_state::Ticket,
     sink::{backoff::BackOff, dead_letters::DeadLetters, refusal::Refusals, write::Write},
@@ -232,7 +232,7 @@ impl Writer {
         let kept: usize = spare.iter().map(Batch::memory_bytes).sum();
         if is_of_large_records || kept + batch.memory_bytes() > SPARE_BATCH_BYTES {
             // Not freed, for the reason that `Returns::shrink` has.
-            batch.shrink();
+            batch.shrink_to(PAGE_BYTES);
         }
         spare.push(batch);
     }
