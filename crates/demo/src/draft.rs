@@ -1,7 +1,7 @@
 //! A record in the making, which then goes into a server's store as it is.
 
 use asbackup_model::{
-    BinSlot, Digest, KeySlot, RecordLayout, RecordView, Span, UserKey, Value, ValueSlot, VoidTime,
+    BinSlot, Digest, KeySlot, RecordLayout, RecordView, UserKey, Value, ValueSlot, VoidTime,
 };
 
 /// A record in the making.
@@ -15,8 +15,8 @@ impl Draft {
     /// which isn't stored with the record until [`Self::send_key`] says so.
     pub(crate) fn new(namespace: &[u8], set: Option<&[u8]>, key: &UserKey<'_>) -> Self {
         let mut draft = Self::default();
-        draft.layout.namespace = draft.keep(namespace);
-        draft.layout.set = set.map(|set| draft.keep(set));
+        draft.layout.namespace = draft.layout.keep(namespace);
+        draft.layout.set = set.map(|set| draft.layout.keep(set));
         draft.layout.digest = Digest::compute(set.unwrap_or_default(), key);
         draft.layout.generation = 1;
         draft
@@ -27,8 +27,8 @@ impl Draft {
         self.layout.key = Some(match *key {
             UserKey::Integer(value) => KeySlot::Integer(value),
             UserKey::Float(value) => KeySlot::Float(value),
-            UserKey::String(bytes) => KeySlot::String(self.keep(bytes)),
-            UserKey::Bytes(bytes) => KeySlot::Bytes(self.keep(bytes)),
+            UserKey::String(bytes) => KeySlot::String(self.layout.keep(bytes)),
+            UserKey::Bytes(bytes) => KeySlot::Bytes(self.layout.keep(bytes)),
         });
     }
 
@@ -39,15 +39,15 @@ impl Draft {
 
     /// Adds a bin.
     pub(crate) fn bin(&mut self, name: &[u8], value: Value<'_>) {
-        let name = self.keep(name);
+        let name = self.layout.keep(name);
         let value = match value {
             Value::Nil => ValueSlot::Nil,
             Value::Bool(value) => ValueSlot::Bool(value),
             Value::Integer(value) => ValueSlot::Integer(value),
             Value::Float(value) => ValueSlot::Float(value),
-            Value::String(bytes) => ValueSlot::String(self.keep(bytes)),
-            Value::GeoJson(json) => ValueSlot::GeoJson(self.keep(json)),
-            Value::Bytes(kind, bytes) => ValueSlot::Bytes(kind, self.keep(bytes)),
+            Value::String(bytes) => ValueSlot::String(self.layout.keep(bytes)),
+            Value::GeoJson(json) => ValueSlot::GeoJson(self.layout.keep(json)),
+            Value::Bytes(kind, bytes) => ValueSlot::Bytes(kind, self.layout.keep(bytes)),
         };
         self.layout.bins.push(BinSlot { name, value });
     }
@@ -55,13 +55,5 @@ impl Draft {
     /// Returns the record.
     pub(crate) fn view(&self) -> RecordView<'_> {
         self.layout.view(&[])
-    }
-
-    /// Puts bytes into the layout itself.
-    fn keep(&mut self, bytes: &[u8]) -> Span {
-        let offset = |at: usize| u32::try_from(at).expect("a record of tests is small");
-        let span = Span::Decoded { start: offset(self.layout.decoded.len()), len: offset(bytes.len()) };
-        self.layout.decoded.extend_from_slice(bytes);
-        span
     }
 }

@@ -1,8 +1,8 @@
 //! Records of all common bin types, indexes and UDF modules; the same ones each time.
 
 use asbackup_model::{
-    BinSlot, BytesType, Digest, IndexKind, IndexedType, KeySlot, RecordLayout, SecondaryIndex, Span,
-    UdfModule, UserKey, ValueSlot, VoidTime,
+    BinSlot, BytesType, Digest, IndexKind, IndexedType, KeySlot, RecordLayout, SecondaryIndex, UdfModule,
+    UserKey, ValueSlot, VoidTime,
 };
 use asbackup_testserver::Store;
 
@@ -75,14 +75,14 @@ fn udfs() -> Vec<UdfModule> {
 
 fn fill(layout: &mut RecordLayout, namespace: &str, number: u64, now: VoidTime) {
     layout.clear();
-    layout.namespace = keep(layout, namespace.as_bytes());
+    layout.namespace = layout.keep(namespace.as_bytes());
     let set = SETS[small(number, 4)];
-    layout.set = set.map(|set| keep(layout, set));
+    layout.set = set.map(|set| layout.keep(set));
     let name = format!("user-{number}");
     let (key, slot) = match number % 3 {
         0 => (UserKey::Integer(signed(number)), KeySlot::Integer(signed(number))),
-        1 => (UserKey::String(name.as_bytes()), KeySlot::String(keep(layout, name.as_bytes()))),
-        _ => (UserKey::Bytes(name.as_bytes()), KeySlot::Bytes(keep(layout, name.as_bytes()))),
+        1 => (UserKey::String(name.as_bytes()), KeySlot::String(layout.keep(name.as_bytes()))),
+        _ => (UserKey::Bytes(name.as_bytes()), KeySlot::Bytes(layout.keep(name.as_bytes()))),
     };
     layout.digest = Digest::compute(set.unwrap_or_default(), &key);
     // Every fifth record was written without its key.
@@ -99,34 +99,26 @@ fn fill_bins(layout: &mut RecordLayout, number: u64) {
     let float = number as f64 * 1.1e-7;
     bin(layout, b"float", ValueSlot::Float(float));
     let text = format!("record {number} of the sample,\nwith two lines and the odd byte \u{1f980}");
-    let span = keep(layout, text.as_bytes());
+    let span = layout.keep(text.as_bytes());
     bin(layout, b"string", ValueSlot::String(span));
     bin(layout, b"bool", ValueSlot::Bool(number.is_multiple_of(2)));
-    let span = keep(layout, &noise(number));
+    let span = layout.keep(&noise(number));
     bin(layout, b"blob", ValueSlot::Bytes(BytesType::Blob, span));
-    let span = keep(layout, LIST);
+    let span = layout.keep(LIST);
     bin(layout, b"list", ValueSlot::Bytes(BytesType::List, span));
-    let span = keep(layout, ORDERED_MAP);
+    let span = layout.keep(ORDERED_MAP);
     bin(layout, b"map", ValueSlot::Bytes(BytesType::Map, span));
     if number.is_multiple_of(8) {
-        let span = keep(layout, POINT);
+        let span = layout.keep(POINT);
         bin(layout, b"place", ValueSlot::GeoJson(span));
-        let span = keep(layout, HLL);
+        let span = layout.keep(HLL);
         bin(layout, b"sketch", ValueSlot::Bytes(BytesType::Hll, span));
     }
 }
 
 fn bin(layout: &mut RecordLayout, name: &[u8], value: ValueSlot) {
-    let name = keep(layout, name);
+    let name = layout.keep(name);
     layout.bins.push(BinSlot { name, value });
-}
-
-/// Puts bytes into the layout itself.
-fn keep(layout: &mut RecordLayout, bytes: &[u8]) -> Span {
-    let offset = |at: usize| u32::try_from(at).expect("a sample record is small");
-    let span = Span::Decoded { start: offset(layout.decoded.len()), len: offset(bytes.len()) };
-    layout.decoded.extend_from_slice(bytes);
-    span
 }
 
 /// Returns bytes that hold every byte value over the sample, 0 to 60 of them.

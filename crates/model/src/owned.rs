@@ -3,7 +3,7 @@
 //! The product itself never owns a record: it passes views on. Tests build and compare them.
 
 use crate::{
-    BinSlot, BytesType, Digest, KeySlot, RecordLayout, RecordView, Span, UserKey, Value, ValueSlot, VoidTime,
+    BinSlot, BytesType, Digest, KeySlot, RecordLayout, RecordView, UserKey, Value, ValueSlot, VoidTime,
 };
 
 /// A record that owns its bytes and can be compared, NaNs included.
@@ -62,15 +62,15 @@ impl Record {
     #[must_use]
     pub fn layout(&self) -> RecordLayout {
         let mut layout = RecordLayout::new();
-        layout.namespace = push(&mut layout.decoded, &self.namespace);
-        layout.set = self.set.as_ref().map(|set| push(&mut layout.decoded, set));
+        layout.namespace = layout.keep(&self.namespace);
+        layout.set = self.set.as_ref().map(|set| layout.keep(set));
         layout.digest = self.digest;
-        layout.key = self.key.as_ref().map(|key| key.slot(&mut layout.decoded));
+        layout.key = self.key.as_ref().map(|key| key.slot(&mut layout));
         layout.generation = self.generation;
         layout.void_time = self.void_time;
         for (name, value) in &self.bins {
-            let name = push(&mut layout.decoded, name);
-            let value = value.slot(&mut layout.decoded);
+            let name = layout.keep(name);
+            let value = value.slot(&mut layout);
             layout.bins.push(BinSlot { name, value });
         }
         layout
@@ -92,12 +92,12 @@ impl From<RecordView<'_>> for Record {
 }
 
 impl OwnedKey {
-    fn slot(&self, decoded: &mut Vec<u8>) -> KeySlot {
+    fn slot(&self, layout: &mut RecordLayout) -> KeySlot {
         match self {
             Self::Integer(value) => KeySlot::Integer(*value),
             Self::Float(bits) => KeySlot::Float(f64::from_bits(*bits)),
-            Self::String(bytes) => KeySlot::String(push(decoded, bytes)),
-            Self::Bytes(bytes) => KeySlot::Bytes(push(decoded, bytes)),
+            Self::String(bytes) => KeySlot::String(layout.keep(bytes)),
+            Self::Bytes(bytes) => KeySlot::Bytes(layout.keep(bytes)),
         }
     }
 }
@@ -114,15 +114,15 @@ impl From<UserKey<'_>> for OwnedKey {
 }
 
 impl OwnedValue {
-    fn slot(&self, decoded: &mut Vec<u8>) -> ValueSlot {
+    fn slot(&self, layout: &mut RecordLayout) -> ValueSlot {
         match self {
             Self::Nil => ValueSlot::Nil,
             Self::Bool(value) => ValueSlot::Bool(*value),
             Self::Integer(value) => ValueSlot::Integer(*value),
             Self::Float(bits) => ValueSlot::Float(f64::from_bits(*bits)),
-            Self::String(bytes) => ValueSlot::String(push(decoded, bytes)),
-            Self::GeoJson(bytes) => ValueSlot::GeoJson(push(decoded, bytes)),
-            Self::Bytes(kind, bytes) => ValueSlot::Bytes(*kind, push(decoded, bytes)),
+            Self::String(bytes) => ValueSlot::String(layout.keep(bytes)),
+            Self::GeoJson(bytes) => ValueSlot::GeoJson(layout.keep(bytes)),
+            Self::Bytes(kind, bytes) => ValueSlot::Bytes(*kind, layout.keep(bytes)),
         }
     }
 }
@@ -139,11 +139,4 @@ impl From<Value<'_>> for OwnedValue {
             Value::Bytes(kind, bytes) => Self::Bytes(kind, bytes.to_vec()),
         }
     }
-}
-
-fn push(decoded: &mut Vec<u8>, bytes: &[u8]) -> Span {
-    let length = |bytes: usize| u32::try_from(bytes).expect("a record of a test is small");
-    let span = Span::Decoded { start: length(decoded.len()), len: length(bytes.len()) };
-    decoded.extend_from_slice(bytes);
-    span
 }

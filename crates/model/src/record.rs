@@ -4,6 +4,8 @@
 //! the input each part lies, and keeps the few bytes that aren't in the input as they are (unescaped names, decoded
 //! base64). [`RecordLayout::view`] joins it with the input again.
 
+use std::fmt;
+
 use crate::{BytesType, Digest, UserKey, Value};
 
 /// When a record expires: seconds since 2010-01-01T00:00:00Z, 0 for never. Source: docs/format/asb.md, "Expiry".
@@ -76,23 +78,62 @@ impl<'a> Bins<'a> {
     }
 }
 
-/// Where a run of bytes lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Span {
-    /// In the input, as it came.
-    Input {
-        /// Offset in the input.
-        start: u32,
-        /// Number of bytes.
-        len: u32,
-    },
-    /// Among the bytes that were decoded for this record ([`RecordLayout::decoded`]).
-    Decoded {
-        /// Offset in the decoded bytes.
-        start: u32,
-        /// Number of bytes.
-        len: u32,
-    },
+/// Where a run of bytes lies: in the input as it came, or among the bytes that were decoded for the record
+/// ([`RecordLayout::decoded`]).
+///
+/// One number: a span of several parts goes through memory wherever it is returned, written in parts and read as a
+/// whole, which costs the processor more than all else that is done with a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Span(u64);
+
+impl Span {
+    /// Returns the span of bytes of the input. Both numbers must be below 2^31, which entries and messages are far below;
+    /// a larger one gives a span that lies in no buffer.
+    #[inline]
+    #[must_use]
+    pub fn input(start: usize, len: usize) -> Self {
+        Self(narrow(start) << HALF_BITS | narrow(len))
+    }
+
+    /// Returns the span of bytes that were decoded; as [`input`](Self::input) else.
+    #[inline]
+    #[must_use]
+    pub fn decoded(start: usize, len: usize) -> Self {
+        Self(DECODED | Self::input(start, len).0)
+    }
+
+    /// Returns the bytes, if they lie in their buffer.
+    #[inline]
+    #[must_use]
+    pub fn of<'a>(self, input: &'a [u8], decoded: &'a [u8]) -> Option<&'a [u8]> {
+        let buffer = if self.0 & DECODED == 0 { input } else { decoded };
+        buffer.get(widen(self.0 >> HALF_BITS)..)?.get(..widen(self.0))
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let buffer = if self.0 & DECODED == 0 { "input" } else { "decoded" };
+        write!(f, "{buffer}[{}..][..{}]", widen(self.0 >> HALF_BITS), widen(self.0))
+    }
+}
+
+/// Marks a span of decoded bytes.
+const DECODED: u64 = 1 << 63;
+
+/// Bits of a span's offset, and of its length.
+const HALF_BITS: u32 = 31;
+
+const HALF: u64 = (1 << HALF_BITS) - 1;
+
+#[inline]
+fn narrow(number: usize) -> u64 {
+    (number as u64).min(HALF)
+}
+
+#[inline]
+fn widen(half: u64) -> usize {
+    usize::try_from(half & HALF).unwrap_or(usize::MAX)
 }
 
 /// A user key whose bytes are still a [`Span`].
@@ -185,6 +226,13 @@ impl RecordLayout {
         self.decoded.clear();
     }
 
+    /// Copies bytes into the layout itself.
+    pub fn keep(&mut self, bytes: &[u8]) -> Span {
+        let span = Span::decoded(self.decoded.len(), bytes.len());
+        self.decoded.extend_from_slice(bytes);
+        span
+    }
+
     /// Forgets the record and frees what of the memory for decoded bytes is beyond `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.clear();
@@ -216,7 +264,7 @@ impl Default for RecordLayout {
     }
 }
 
-const EMPTY: Span = Span::Input { start: 0, len: 0 };
+const EMPTY: Span = Span(0);
 
 /// The two buffers that spans point into.
 #[derive(Clone, Copy)]
@@ -225,8 +273,8 @@ struct Buffers<'a> {
     decoded: &'a [u8],
 }
 
-impl std::fmt::Debug for Buffers<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Buffers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffers").finish_non_exhaustive()
     }
 }
@@ -234,11 +282,7 @@ impl std::fmt::Debug for Buffers<'_> {
 impl<'a> Buffers<'a> {
     #[inline]
     fn bytes(self, span: Span) -> &'a [u8] {
-        let (buffer, start, len) = match span {
-            Span::Input { start, len } => (self.input, start, len),
-            Span::Decoded { start, len } => (self.decoded, start, len),
-        };
-        &buffer[start as usize..][..len as usize]
+        span.of(self.input, self.decoded).expect("a span lies in its buffer")
     }
 
     fn key(self, slot: KeySlot) -> UserKey<'a> {

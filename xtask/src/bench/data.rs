@@ -150,10 +150,9 @@ impl Builder {
 }
 
 fn push(input: &mut Vec<u8>, bytes: &[u8]) -> Span {
-    let start = u32::try_from(input.len()).expect("a record is far below 4 GiB");
-    let len = u32::try_from(bytes.len()).expect("a record is far below 4 GiB");
+    let span = Span::input(input.len(), bytes.len());
     input.extend_from_slice(bytes);
-    Span::Input { start, len }
+    span
 }
 
 const SET: &[u8] = b"bench";

@@ -4,7 +4,7 @@ use asbackup_model::{Digest, Span};
 use base64_simd::{AsOut as _, STANDARD};
 
 use super::MAX_TOKEN_BYTES;
-use super::cursor::{Cursor, Parse, Stop, offset};
+use super::cursor::{Cursor, Parse, Stop};
 use super::error::Rule;
 
 /// Returns how many characters the base64 of some bytes has.
@@ -24,7 +24,7 @@ pub(super) fn sized(cursor: &mut Cursor<'_>, decoded: &mut Vec<u8>) -> Parse<Spa
     let (text, at) = cursor.sized()?;
     let start = decoded.len();
     decode(text, decoded).ok_or(Stop::Broken(Rule::InvalidBase64, at))?;
-    Ok(Span::Decoded { start: offset(start), len: offset(decoded.len() - start) })
+    Ok(Span::decoded(start, decoded.len() - start))
 }
 
 /// Reads a digest up to the line feed, which stays.

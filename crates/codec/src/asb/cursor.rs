@@ -83,23 +83,31 @@ impl<'a> Cursor<'a> {
     /// Reads digits up to `end`, which stays.
     pub(super) fn unsigned(&mut self, end: u8, limit: u64) -> Parse<u64> {
         let start = self.at();
-        self.digits(end, start, limit)
+        self.digits((0, 0), end, start, limit)
     }
 
     /// Reads a signed number up to `end`, which stays.
     pub(super) fn signed(&mut self, end: u8) -> Parse<i64> {
         let start = self.at();
         if self.peek()? != b'-' {
-            return self.digits(end, start, i64::MAX.unsigned_abs()).map(u64::cast_signed);
+            return self.digits(self.eights(), end, start, i64::MAX.unsigned_abs()).map(u64::cast_signed);
         }
         self.skip(1);
-        let magnitude = self.digits(end, start, i64::MIN.unsigned_abs())?;
+        let magnitude = self.digits(self.eights(), end, start, i64::MIN.unsigned_abs())?;
         Ok(magnitude.wrapping_neg().cast_signed())
     }
 
-    fn digits(&mut self, end: u8, start: usize, limit: u64) -> Parse<u64> {
-        let mut value = 0;
-        for (i, &byte) in self.rest.iter().enumerate() {
+    /// Looks at the first digits of what may be a long number, eight at once. Returns their value and how many they are.
+    fn eights(&self) -> (u64, usize) {
+        let (eights, _) = self.rest.as_chunks();
+        let numbers = eights.iter().take(2).map_while(|eight| eight_digits(*eight));
+        numbers.fold((0, 0), |(value, count), number| (value * 100_000_000 + number, count + 8))
+    }
+
+    /// Reads the digits behind those that were looked at already.
+    fn digits(&mut self, looked_at: (u64, usize), end: u8, start: usize, limit: u64) -> Parse<u64> {
+        let (mut value, count) = looked_at;
+        for (i, &byte) in self.rest.iter().enumerate().skip(count) {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
                 return self.end_number(i, byte, end, start).map(|()| value);
@@ -129,7 +137,8 @@ impl<'a> Cursor<'a> {
 
     /// Reads a token without escapes up to one of `ends`, which stays.
     pub(super) fn token(&mut self, ends: [u8; 2]) -> Parse<&'a [u8]> {
-        match self.rest.iter().take(MAX_TOKEN_BYTES + 1).position(|byte| ends.contains(byte)) {
+        let within = self.rest.get(..=MAX_TOKEN_BYTES).unwrap_or(self.rest);
+        match memchr::memchr2(ends[0], ends[1], within) {
             Some(bytes) => {
                 let (token, rest) = self.rest.split_at_checked(bytes).unwrap_or_default();
                 self.rest = rest;
@@ -140,11 +149,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads a name up to an unescaped byte of `ends`, which stays.
+    #[inline(always)] // Most names are read in fewer steps than a call takes.
     pub(super) fn name(&mut self, ends: [u8; 2], escapes: Escapes, decoded: &mut Vec<u8>) -> Parse<Span> {
-        let special = |byte: &u8| ends.contains(byte) || *byte == b'\\';
-        match self.rest.iter().take(MAX_TOKEN_BYTES + 1).position(special) {
+        match self.end_of_name([ends[0], ends[1], b'\\']) {
             Some(bytes) if self.rest.get(bytes) != Some(&b'\\') => {
-                let span = Span::Input { start: offset(self.at()), len: offset(bytes) };
+                let span = Span::input(self.at(), bytes);
                 self.skip(bytes);
                 Ok(span)
             }
@@ -153,14 +162,31 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Returns where the first of three bytes lies. Bin names have at most 15 bytes, and most names are as short: for them
+    /// a search that is made for long texts costs more than the comparison.
+    #[inline]
+    fn end_of_name(&self, ends: [u8; 3]) -> Option<usize> {
+        let (eights, _) = self.rest.as_chunks();
+        for (i, eight) in eights.iter().take(2).enumerate() {
+            if let Some(at) = first_in_eight(*eight, ends) {
+                return Some(8 * i + at);
+            }
+        }
+        let within = self.rest.get(..=MAX_TOKEN_BYTES).unwrap_or(self.rest);
+        let [a, b, c] = ends;
+        memchr::memchr3(a, b, c, within)
+    }
+
     /// Reads a name up to an unescaped `end`, which stays, and copies it.
     pub(super) fn owned_name(&mut self, end: u8, escapes: Escapes) -> Parse<Vec<u8>> {
         let raw = self.rest;
         let mut decoded = Vec::new();
-        match self.name([end, end], escapes, &mut decoded)? {
-            Span::Input { len, .. } => Ok(raw.get(..len as usize).unwrap_or_default().to_vec()),
-            Span::Decoded { .. } => Ok(decoded),
+        self.name([end, end], escapes, &mut decoded)?;
+        // A name with an escape is never empty.
+        if decoded.is_empty() {
+            decoded.extend_from_slice(raw.get(..raw.len() - self.rest.len()).unwrap_or_default());
         }
+        Ok(decoded)
     }
 
     #[cold]
@@ -170,7 +196,7 @@ impl<'a> Cursor<'a> {
         for (i, &byte) in self.rest.iter().enumerate().take(MAX_TOKEN_BYTES + 1) {
             if !escaped && ends.contains(&byte) {
                 self.skip(i);
-                return Ok(Span::Decoded { start: offset(start), len: offset(decoded.len() - start) });
+                return Ok(Span::decoded(start, decoded.len() - start));
             }
             escaped = !escaped && byte == b'\\' && escapes == Escapes::Dropped;
             if !escaped {
@@ -226,8 +252,34 @@ impl<'a> Cursor<'a> {
     /// Reads a length, a space and so many bytes; returns where they lie.
     pub(super) fn sized_span(&mut self) -> Parse<Span> {
         let (value, start) = self.sized()?;
-        Ok(Span::Input { start: offset(start), len: offset(value.len()) })
+        Ok(Span::input(start, value.len()))
     }
+}
+
+/// Returns where the first of three bytes lies within eight.
+#[inline]
+fn first_in_eight(text: [u8; 8], sought: [u8; 3]) -> Option<usize> {
+    let word = u64::from_le_bytes(text);
+    let hits = sought.into_iter().fold(0, |hits, byte| {
+        let zero_where_found = word ^ (ONES * u64::from(byte));
+        // Sets the upper bit of each byte that is zero, and maybe of some behind such a byte.
+        hits | (zero_where_found.wrapping_sub(ONES) & !zero_where_found & (ONES << 7))
+    });
+    (hits != 0).then(|| hits.trailing_zeros() as usize / 8)
+}
+
+/// Returns the number that eight digits stand for, or none if one of them is no digit.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
+    // A byte above 9 has a bit of the upper half, or gets one by adding 6.
+    if (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
+        return None;
+    }
+    // The first digit is the lowest byte: pairs, then fours, then all.
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 /// Appends a digit to a number that was read from `count` digits; the largest number stands for all that don't fit.
@@ -240,8 +292,51 @@ fn append_digit(value: u64, digit: u8, count: usize) -> u64 {
     }
 }
 
-/// Returns an offset within an entry as spans hold it. It always fits: an entry has at most 256 MiB, and the bytes that
-/// are decoded for it are fewer than its text.
-pub(super) fn offset(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+/// The lowest bit of each byte.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn first_of_three_bytes_is_found(text: [u8; 8], sought: [u8; 3], at in 0_usize..8, which in 0_usize..3) {
+            let mut with_hit = text;
+            with_hit[at] = sought[which];
+            for text in [text, with_hit] {
+                let expected = text.iter().position(|byte| sought.contains(byte));
+                prop_assert_eq!(first_in_eight(text, sought), expected);
+            }
+        }
+
+        #[test]
+        fn eight_digits_are_a_number(number in 0_u64..100_000_000, at in 0_usize..8, byte: u8) {
+            let mut text: [u8; 8] = format!("{number:08}").into_bytes().try_into().unwrap();
+            prop_assert_eq!(eight_digits(text), Some(number));
+            text[at] = byte;
+            let expected = text.iter().all(u8::is_ascii_digit).then(|| number_of(&text));
+            prop_assert_eq!(eight_digits(text), expected);
+        }
+
+        #[test]
+        fn long_numbers_are_read_as_short_ones(number: i64) {
+            let text = format!("{number}\n");
+            prop_assert_eq!(Cursor::new(text.as_bytes()).signed(b'\n').ok(), Some(number));
+        }
+    }
+
+    fn number_of(digits: &[u8]) -> u64 {
+        digits.iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0'))
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits_are_refused() {
+        for text in ["9223372036854775808\n", "-9223372036854775809\n", "99999999999999999999999999\n"] {
+            let read = Cursor::new(text.as_bytes()).signed(b'\n');
+            assert!(matches!(read, Err(Stop::Broken(Rule::NumberOutOfRange { .. }, 0))), "{text}: {read:?}");
+        }
+    }
 }

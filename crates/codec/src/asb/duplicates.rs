@@ -59,11 +59,7 @@ fn short_ends(name: &[u8]) -> (u64, u64) {
 }
 
 fn bytes<'a>(span: Span, input: &'a [u8], decoded: &'a [u8]) -> &'a [u8] {
-    let (buffer, start, len) = match span {
-        Span::Input { start, len } => (input, start, len),
-        Span::Decoded { start, len } => (decoded, start, len),
-    };
-    buffer.get(start as usize..).and_then(|rest| rest.get(..len as usize)).unwrap_or_default()
+    span.of(input, decoded).unwrap_or_default()
 }
 
 /// 2^64 divided by the golden ratio, which spreads neighbouring values over the upper bits.

@@ -18,10 +18,9 @@ pub(super) fn decode(cursor: &mut Cursor<'_>) -> Parse<f64> {
 /// Reads what both backup-go and the C tools write, and what backup-go reads: decimal, hexadecimal, `inf`, `infinity`
 /// and `nan` in any case. A NaN may have a sign, which backup-go refuses although the C tools write it.
 fn parse(text: &[u8]) -> Result<f64, Rule> {
-    let decimal = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
-    let value = match decimal {
-        Some(value) => value,
-        None => super::hexfloat::parse(text).ok_or(Rule::NotAFloat)?,
+    let value = match fast_float2::parse(text) {
+        Ok(value) => value,
+        Err(_) => super::hexfloat::parse(text).ok_or(Rule::NotAFloat)?,
     };
     let is_number = text.iter().any(u8::is_ascii_digit);
     if value.is_infinite() && is_number { Err(Rule::FloatOutOfRange) } else { Ok(value) }
@@ -186,7 +185,28 @@ const MAX_DIGITS: usize = 17;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn decimal_texts_are_read_as_the_standard_library_reads_them(
+            text in prop_oneof![
+                "[-+]?[0-9]{0,25}[.]?[0-9]{0,25}([eE][-+]?[0-9]{0,4})?",
+                "[-+]?(?i:inf|infinity|nan|in|infinit|na)[0-9]?",
+                "[-+.eE0-9infaty]{0,12}",
+            ],
+            value: f64,
+        ) {
+            for text in [text, value.to_string(), format!("{value:e}")] {
+                let expected = text.parse().ok().or_else(|| super::super::hexfloat::parse(text.as_bytes()));
+                let has_digits = text.bytes().any(|byte| byte.is_ascii_digit());
+                let expected = expected.filter(|value: &f64| value.is_finite() || !has_digits);
+                prop_assert_eq!(parse(text.as_bytes()).ok().map(f64::to_bits), expected.map(f64::to_bits), "{}", text);
+            }
+        }
+    }
 
     #[test]
     fn numbers_are_written_as_go_writes_them() {

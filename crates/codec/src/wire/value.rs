@@ -192,8 +192,7 @@ fn bytes_type(particle: u8) -> BytesType {
 /// Returns the span of the `len` bytes before `end`. Both are below the limit of a message, so they fit.
 #[inline]
 pub(super) fn span(end: usize, len: usize) -> Span {
-    let number = |value| u32::try_from(value).unwrap_or(u32::MAX);
-    Span::Input { start: number(end - len), len: number(len) }
+    Span::input(end - len, len)
 }
 
 const LENGTH_BYTES: usize = 4;

@@ -4,7 +4,7 @@
 use asbackup_codec::Step;
 use asbackup_codec::wire::*;
 use asbackup_model::{
-    BinSlot, BytesType, Digest, KeySlot, RecordLayout, RecordView, Span, Value, ValueSlot, VoidTime,
+    BinSlot, BytesType, Digest, KeySlot, RecordLayout, RecordView, Value, ValueSlot, VoidTime,
 };
 use proptest::prelude::*;
 
@@ -76,39 +76,33 @@ impl Sample {
     /// Returns the record as a layout whose bytes are all among the decoded ones.
     fn layout(&self) -> RecordLayout {
         let mut layout = RecordLayout::new();
-        layout.namespace = keep(&mut layout.decoded, &self.namespace);
-        layout.set = self.set.as_ref().map(|set| keep(&mut layout.decoded, set));
+        layout.namespace = layout.keep(&self.namespace);
+        layout.set = self.set.as_ref().map(|set| layout.keep(set));
         layout.digest = Digest(self.digest);
         layout.key = self.key.as_ref().map(|key| match key {
             Part::Integer(value) => KeySlot::Integer(*value),
             Part::Float(value) => KeySlot::Float(*value),
-            Part::String(bytes) => KeySlot::String(keep(&mut layout.decoded, bytes)),
-            Part::Bytes(_, bytes) => KeySlot::Bytes(keep(&mut layout.decoded, bytes)),
+            Part::String(bytes) => KeySlot::String(layout.keep(bytes)),
+            Part::Bytes(_, bytes) => KeySlot::Bytes(layout.keep(bytes)),
             other => panic!("{other:?} as a key"),
         });
         layout.generation = self.generation;
         layout.void_time = VoidTime(u64::from(self.void_time));
         for (name, value) in &self.bins {
-            let name = keep(&mut layout.decoded, name);
+            let name = layout.keep(name);
             let value = match value {
                 Part::Nil => ValueSlot::Nil,
                 Part::Bool(value) => ValueSlot::Bool(*value),
                 Part::Integer(value) => ValueSlot::Integer(*value),
                 Part::Float(value) => ValueSlot::Float(*value),
-                Part::String(bytes) => ValueSlot::String(keep(&mut layout.decoded, bytes)),
-                Part::GeoJson(bytes) => ValueSlot::GeoJson(keep(&mut layout.decoded, bytes)),
-                Part::Bytes(kind, bytes) => ValueSlot::Bytes(*kind, keep(&mut layout.decoded, bytes)),
+                Part::String(bytes) => ValueSlot::String(layout.keep(bytes)),
+                Part::GeoJson(bytes) => ValueSlot::GeoJson(layout.keep(bytes)),
+                Part::Bytes(kind, bytes) => ValueSlot::Bytes(*kind, layout.keep(bytes)),
             };
             layout.bins.push(BinSlot { name, value });
         }
         layout
     }
-}
-
-fn keep(decoded: &mut Vec<u8>, bytes: &[u8]) -> Span {
-    let start = u32::try_from(decoded.len()).unwrap();
-    decoded.extend_from_slice(bytes);
-    Span::Decoded { start, len: u32::try_from(bytes.len()).unwrap() }
 }
 
 /// Everything of a record as text. Floats are shown by their bits, so that NaNs compare.

@@ -175,7 +175,7 @@ fn what_is_no_row_makes_no_write() {
 #[test]
 fn an_empty_set_name_is_the_null_set() {
     let mut layout = RecordLayout::new();
-    layout.bins.push(BinSlot { name: Span::Input { start: 0, len: 0 }, value: ValueSlot::Bool(true) });
+    layout.bins.push(BinSlot { name: Span::input(0, 0), value: ValueSlot::Bool(true) });
     let encode = |layout: &RecordLayout| {
         let (mut write, mut row) = (Vec::new(), Vec::new());
         encode_write(&mut write, &layout.view(&[]), b"test", UPDATE, ttl::NEVER, 0);
@@ -183,7 +183,7 @@ fn an_empty_set_name_is_the_null_set() {
         (write, row)
     };
     let without = encode(&layout);
-    layout.set = Some(Span::Input { start: 0, len: 0 });
+    layout.set = Some(Span::input(0, 0));
     assert_eq!(encode(&layout), without);
 }
 

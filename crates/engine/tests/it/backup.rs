@@ -155,8 +155,8 @@ async fn monitor_set_is_left_out() {
     let from = loaded_server(10);
     let mut layout = RecordLayout::new();
     layout.decoded.extend_from_slice(b"test<ERO~MRT");
-    layout.namespace = Span::Decoded { start: 0, len: 4 };
-    layout.set = Some(Span::Decoded { start: 4, len: 8 });
+    layout.namespace = Span::decoded(0, 4);
+    layout.set = Some(Span::decoded(4, 8));
     layout.digest = Digest([7; 20]);
     from.store().put(&layout.view(&[]));
     let directory = tempfile::tempdir().unwrap();

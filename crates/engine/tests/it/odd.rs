@@ -2,8 +2,8 @@
 
 use asbackup::{Local, Parallelism, Spelling, Zstd};
 use asbackup_model::{
-    BinSlot, BytesType, Digest, IndexKind, IndexedType, KeySlot, RecordLayout, SecondaryIndex, Span,
-    UdfModule, UserKey, ValueSlot, VoidTime,
+    BinSlot, BytesType, Digest, IndexKind, IndexedType, KeySlot, RecordLayout, SecondaryIndex, UdfModule,
+    UserKey, ValueSlot, VoidTime,
 };
 use asbackup_testserver::{NamespaceConfig, TestServer};
 use std::time::Duration;
@@ -16,26 +16,19 @@ struct Odd(RecordLayout);
 impl Odd {
     fn new(set: Option<&[u8]>, number: u16) -> Self {
         let mut odd = Self(RecordLayout::new());
-        odd.0.namespace = odd.keep(NAMESPACE.as_bytes());
-        odd.0.set = set.map(|set| odd.keep(set));
+        odd.0.namespace = odd.0.keep(NAMESPACE.as_bytes());
+        odd.0.set = set.map(|set| odd.0.keep(set));
         odd.0.digest = Digest::compute(set.unwrap_or_default(), &UserKey::Integer(i64::from(number)));
         odd.0.generation = 1;
         odd
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> Span {
-        let offset = |at: usize| u32::try_from(at).unwrap();
-        let span = Span::Decoded { start: offset(self.0.decoded.len()), len: offset(bytes.len()) };
-        self.0.decoded.extend_from_slice(bytes);
-        span
     }
 
     fn key(mut self, key: UserKey<'_>) -> Self {
         self.0.key = Some(match key {
             UserKey::Integer(value) => KeySlot::Integer(value),
             UserKey::Float(value) => KeySlot::Float(value),
-            UserKey::String(text) => KeySlot::String(self.keep(text)),
-            UserKey::Bytes(bytes) => KeySlot::Bytes(self.keep(bytes)),
+            UserKey::String(text) => KeySlot::String(self.0.keep(text)),
+            UserKey::Bytes(bytes) => KeySlot::Bytes(self.0.keep(bytes)),
         });
         self
     }
@@ -46,18 +39,18 @@ impl Odd {
     }
 
     fn bin(mut self, name: &[u8], value: ValueSlot) -> Self {
-        let name = self.keep(name);
+        let name = self.0.keep(name);
         self.0.bins.push(BinSlot { name, value });
         self
     }
 
     fn bytes(mut self, name: &[u8], kind: BytesType, bytes: &[u8]) -> Self {
-        let span = self.keep(bytes);
+        let span = self.0.keep(bytes);
         self.bin(name, ValueSlot::Bytes(kind, span))
     }
 
     fn string(mut self, name: &[u8], bytes: &[u8]) -> Self {
-        let span = self.keep(bytes);
+        let span = self.0.keep(bytes);
         self.bin(name, ValueSlot::String(span))
     }
 

@@ -9,7 +9,7 @@ use asbackup_codec::wire::{
     FrameHeader, FrameKind, Message, MessageHeader, QueryRequest, ResultCode, begin_frame, end_frame, field,
     info, info1, info2, info3, op, put_field, put_op,
 };
-use asbackup_model::{BinSlot, Digest, RecordLayout, Span, ValueSlot, VoidTime, particle};
+use asbackup_model::{BinSlot, Digest, RecordLayout, ValueSlot, VoidTime, particle};
 use asbackup_testserver::{Store, TestServer};
 
 /// Returns a server with the namespace `test`.
@@ -247,11 +247,7 @@ pub(crate) fn int(value: i64) -> [u8; 8] {
 /// Stores a record with the integer bin `keep` as it is, without any rule of writing.
 pub(crate) fn store(store: &Store, digest: Digest, set: &str, generation: u16, void_time_s: u64) {
     let mut layout = RecordLayout::new();
-    let mut span = |text: &str| {
-        let start = u32::try_from(layout.decoded.len()).unwrap();
-        layout.decoded.extend_from_slice(text.as_bytes());
-        Span::Decoded { start, len: u32::try_from(text.len()).unwrap() }
-    };
+    let mut span = |text: &str| layout.keep(text.as_bytes());
     let (namespace, set, name) = (span("test"), (!set.is_empty()).then(|| span(set)), span("keep"));
     layout.namespace = namespace;
     layout.set = set;
