@@ -534,6 +534,8 @@ pub enum FindingKind {
     Missing,
     /// Shares of a backup of which nobody has made one backup yet.
     Unclosed,
+    /// A backup that was interrupted, and that nobody has gone on with.
+    Unfinished,
     /// A data file of the same namespace isn't in the manifest.
     Extra,
     /// A file has another size than the manifest says.

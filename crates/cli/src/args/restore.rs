@@ -108,7 +108,7 @@ pub(crate) struct State {
     pub(crate) go_on: Option<Option<String>>,
 
     /// Directory of the state, if it isn't to lie beside the data
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["no_resume", "input_file", "validate"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["no_resume", "input_file", "directory_list", "validate"])]
     pub(crate) state_dir: Option<PathBuf>,
 
     /// Time between two states, in ms: what a crash costs at most

@@ -164,6 +164,10 @@ fn backups_below_a_directory_are_restored_and_validated() {
         .expect(2)
         .says(&["c would be read twice", "--recursive"]);
     run(asrestore(), "--validate -i {}/c/0_test_2.asb --recursive", dir.path()).expect(2);
+    // A list keeps no state.
+    run(asrestore(), "-n test --directory-list {}/a --state-dir {}/states", dir.path())
+        .expect(2)
+        .says(&["--state-dir", "cannot be used with"]);
     fs::create_dir_all(dir.path().join("none/d")).unwrap();
     run(asrestore(), "--validate -d {}/none --recursive", dir.path())
         .expect(2)

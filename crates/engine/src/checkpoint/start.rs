@@ -89,12 +89,12 @@ fn single(
     Ok(Start { hold: Hold::default(), place, state, resumed: false, complete: None, unfinished: Vec::new() })
 }
 
-/// Returns the names of the files of a run beside an older backup that hasn't ended. A state that can't be read names
-/// none.
-pub(crate) fn files_of_unfinished(source: &Local) -> Vec<String> {
-    let bytes = manifest::read(source, naming::STATE).ok().and_then(Result::ok);
-    let state = bytes.and_then(|bytes| State::decode_names(&bytes).ok());
-    state.map_or_else(Vec::new, |state| state.files.into_iter().map(|file| file.name).collect())
+/// Returns the names of the files of a run that hasn't ended, by the state that it left; none if there is no state that
+/// can be read.
+pub(crate) fn files_of_unfinished(source: &Local) -> Option<Vec<String>> {
+    let bytes = manifest::read(source, naming::STATE).ok()?.ok()?;
+    let state = State::decode_names(&bytes).ok()?;
+    Some(state.files.into_iter().map(|file| file.name).collect())
 }
 
 /// What lies in a target.

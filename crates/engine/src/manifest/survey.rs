@@ -179,6 +179,9 @@ pub(crate) fn damage(findings: &[Finding]) -> Option<Builder> {
         FindingKind::Unclosed => {
             "back up what is missing with asbackup --shard I/N, then make one backup of all with asbackup complete"
         }
+        FindingKind::Unfinished => {
+            "go on with it with asbackup --continue; to read what there is, take its state and .part files away"
+        }
         FindingKind::Extra => "--allow-extra reads only what the manifest names",
         _ => "check the whole backup with --validate",
     };
@@ -186,32 +189,43 @@ pub(crate) fn damage(findings: &[Finding]) -> Option<Builder> {
     Some(error.place(|place| place.file = Some(first.file.clone())).hint(hint))
 }
 
-fn without_manifest(
-    source: &Local,
-    mut stored: Vec<StoredFile>,
-    rules: &SetRules,
-) -> Result<BackupSet, Error> {
-    let unclosed = match source.is_directory() {
-        true => Unclosed::find(stored.iter().map(|file| file.name.as_str())).pop(),
-        false => None,
+fn without_manifest(source: &Local, stored: Vec<StoredFile>, rules: &SetRules) -> Result<BackupSet, Error> {
+    let (stored, mut finding) = match source.is_directory() {
+        true => what_was_begun(source, stored),
+        false => (stored, None),
     };
-    if source.is_directory() {
-        stored.retain(|file| naming::is_backup(&file.name));
-    }
-    if stored.is_empty() && unclosed.is_none() {
+    if stored.is_empty() && finding.is_none() {
         return Err(no_backup(source)?);
     }
-    let files = stored.into_iter().map(|file| rules.unlisted(file)).collect();
-    let mut set = BackupSet { files, ..BackupSet::default() };
-    if let Some(shares) = unclosed {
-        let path = source.path().display();
-        let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");
-        set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Unclosed, message));
-    } else if rules.manifest == ManifestRule::Required {
+    if finding.is_none() && rules.manifest == ManifestRule::Required {
         let message = format!("{} has no manifest, so nobody knows if it is whole", source.path().display());
-        set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
+        finding = Some(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
     }
-    Ok(set)
+    let files = stored.into_iter().map(|file| rules.unlisted(file)).collect();
+    Ok(BackupSet { files, findings: finding.into_iter().collect(), ..BackupSet::default() })
+}
+
+/// Returns the data files of a directory without a manifest, and what shows that there are to be more of them.
+fn what_was_begun(source: &Local, mut stored: Vec<StoredFile>) -> (Vec<StoredFile>, Option<Finding>) {
+    let path = source.path().display();
+    let shares = Unclosed::find(stored.iter().map(|file| file.name.as_str())).pop();
+    let mut left = stored.iter().map(|file| &file.name);
+    let left = left.find(|name| *name == naming::STATE || naming::is_unfinished(name)).cloned();
+    stored.retain(|file| naming::is_backup(&file.name));
+    if let Some(shares) = shares {
+        let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");
+        return (stored, Some(Finding::new(naming::MANIFEST, FindingKind::Unclosed, message)));
+    }
+    let Some(left) = left else { return (stored, None) };
+    let unfinished = checkpoint::files_of_unfinished(source);
+    let is_other = |file: &StoredFile| unfinished.as_ref().is_some_and(|names| !names.contains(&file.name));
+    // What isn't of the run that was interrupted is a backup of another tool, which it was to replace.
+    if stored.iter().any(is_other) {
+        stored.retain(is_other);
+        return (stored, None);
+    }
+    let message = format!("{path} holds an unfinished backup, which has left {left}");
+    (stored, Some(Finding::new(left, FindingKind::Unfinished, message)))
 }
 
 fn no_backup(source: &Local) -> Result<Error, Error> {
@@ -328,7 +342,7 @@ impl BackupSet {
         rules: &SetRules,
     ) -> Result<(), Error> {
         let files = manifest.files.iter().map(|file| &file.name);
-        let unfinished = checkpoint::files_of_unfinished(source);
+        let unfinished = checkpoint::files_of_unfinished(source).unwrap_or_default();
         let known: BTreeSet<&String> = files.chain(&manifest.replaces).chain(&unfinished).collect();
         let others = stored.iter().filter(|file| naming::is_data(&file.name) && !known.contains(&file.name));
         for file in others {

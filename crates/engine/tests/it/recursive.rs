@@ -180,7 +180,7 @@ async fn several_directories_are_read_with_all_below_them_and_none_twice() {
 async fn nothing_below_a_directory_is_an_error_that_names_it() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir_all(root.path().join("a/b")).unwrap();
-    fs::write(root.path().join("a/b/0_test_1.asb.part"), "").unwrap();
+    fs::write(root.path().join("a/b/0_test_1.asb.gz"), "").unwrap();
     for path in [root.path().to_owned(), root.path().join("none")] {
         let error = restore(&server(), restore_config(), Local::tree(&path)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

@@ -5,7 +5,7 @@ use std::{fs, num::NonZeroU64, path::Path, sync::Arc, time::Duration};
 
 use asbackup::{
     BackupConfig, BackupReport, ByteSize, Checkpoint, Completeness, Encryption, Error, ErrorKind,
-    ExistingFiles, Local, Parallelism, PartitionList, Scope, Spelling, ValidateConfig,
+    ExistingFiles, FindingKind, Local, Parallelism, PartitionList, Scope, Spelling, ValidateConfig,
 };
 use asbackup_codec::wire::ResultCode;
 use asbackup_demo::sample;
@@ -215,6 +215,27 @@ async fn replacing_backup_that_is_killed_leaves_the_old_one_whole_and_is_gone_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn backup_of_another_tool_is_whole_beside_an_unfinished_one_that_is_to_replace_it() {
+    let (old, from) = (loaded_server(500), loaded_server(RECORDS));
+    let directory = tempfile::tempdir().unwrap();
+    back_up(&old, directory.path()).await;
+    fs::remove_file(directory.path().join("asbackup.manifest.json")).unwrap();
+    let mut replacing = config(2, Some(500_000));
+    replacing.existing = ExistingFiles::Replace;
+    let copies = killed_everywhere(&from, replacing, directory.path()).await;
+    let unfinished = |left: &&TempDir| !files(left.path()).contains_key("asbackup.manifest.json");
+    let mut partial = 0;
+    for left in copies.iter().filter(unfinished) {
+        let into = server();
+        let restored = client(&into).await.restore(restore_config(), Local::directory(left.path()));
+        assert_eq!(restored.wait().await.unwrap().source.completeness, Completeness::Unchecked);
+        assert_same(&old, &into, NAMESPACE);
+        partial += usize::from(files(left.path()).keys().filter(|name| name.ends_with(".asb")).count() > 2);
+    }
+    assert!(partial > 0, "files of the new one were there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replacing_backup_that_is_killed_while_it_drops_an_unfinished_one_is_gone_on_with() {
     let from = loaded_server(RECORDS);
     let dir = killed(&from).await;
@@ -339,6 +360,67 @@ async fn unfinished_backup_is_refused_unless_it_is_gone_on_with_or_replaced() {
     replacing.existing = ExistingFiles::Replace;
     run(&from, replacing, left.path()).await.unwrap();
     assert_whole(&from, left.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unfinished_backup_is_not_restored_as_if_it_were_whole() {
+    let from = loaded_server(RECORDS);
+    let left = killed(&from).await;
+    assert!(files(left.path()).keys().any(|name| name.ends_with(".asb")));
+    let state = files(left.path())[STATE].clone();
+    // What is damaged says no less that it isn't finished.
+    for state in [&state[..], &state[1..]] {
+        fs::write(left.path().join(STATE), state).unwrap();
+        let into = server();
+        for source in [
+            Local::directory(left.path()),
+            Local::directories([left.path().to_owned()]),
+            Local::tree(left.path()),
+        ] {
+            let error = client(&into).await.restore(restore_config(), source).wait().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Integrity);
+            assert!(error.to_string().contains("holds an unfinished backup"), "{error}");
+            assert!(error.hint().unwrap().contains("asbackup --continue"), "{error:?}");
+        }
+        assert_eq!(into.store().record_count(NAMESPACE), 0);
+        let local = || Local::directory(left.path());
+        let validated = asbackup::validate(ValidateConfig::new(), local()).wait().await.unwrap();
+        let inspected = asbackup::inspect(local()).wait().await.unwrap();
+        for findings in [&validated.findings, &inspected.inspected.findings] {
+            let kinds: Vec<_> = findings.iter().map(|finding| finding.kind).collect();
+            assert_eq!(kinds, [FindingKind::Unfinished]);
+        }
+    }
+    // Nor is it finished if its state was kept elsewhere.
+    fs::remove_file(left.path().join(STATE)).unwrap();
+    let validated = asbackup::validate(ValidateConfig::new(), Local::directory(left.path()));
+    let [finding] = &validated.wait().await.unwrap().findings[..] else { panic!("one finding") };
+    assert_eq!((finding.kind, finding.file.ends_with(".asb.part")), (FindingKind::Unfinished, true));
+
+    // Whoever wants what there is says so.
+    for name in files(left.path()).into_keys().filter(|name| name.ends_with(".part")) {
+        fs::remove_file(left.path().join(name)).unwrap();
+    }
+    let into = server();
+    let restored = client(&into).await.restore(restore_config(), Local::directory(left.path()));
+    assert_eq!(restored.wait().await.unwrap().source.completeness, Completeness::Unchecked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_that_has_just_begun_is_not_passed_over() {
+    let root = tempfile::tempdir().unwrap();
+    let (whole, begun) = (root.path().join("whole"), root.path().join("begun"));
+    back_up(&loaded_server(10), &whole).await;
+    fs::create_dir(&begun).unwrap();
+    let into = server();
+    for name in [STATE, "0_test_1.asb.part", "asbackup.share.1-of-2.lock", "asbackup.state.1-of-2.json"] {
+        fs::write(begun.join(name), "").unwrap();
+        for source in [Local::directory(&begun), Local::tree(root.path())] {
+            let error = client(&into).await.restore(restore_config(), source).wait().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Integrity, "{name}: {error}");
+        }
+        fs::remove_file(begun.join(name)).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,8 +39,11 @@ fn check_each_is_once(parts: &[Part]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Returns whether a directory holds a backup, or one that was begun.
 fn holds_backup(stored: &[StoredFile]) -> bool {
-    stored.iter().any(|file| naming::is_backup(&file.name) || file.name == naming::MANIFEST)
+    let is_document = |name| [naming::MANIFEST, naming::STATE].contains(&name) || naming::is_of_share(name);
+    let belongs = |name| naming::is_backup(name) || is_document(name) || naming::is_unfinished(name);
+    stored.iter().any(|file| belongs(&file.name))
 }
 
 fn no_backup_below(part: &Part) -> Error {
