@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use asbackup_testserver::TestServer;
 use fastrand::Rng;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use super::Tally;
-use super::check::{self, STATES};
+use super::check;
 use super::scenario::{Scenario, backup_attempt, moment};
 use super::stage::{self, Stage, check_equal};
 use super::tool::{self, End};
@@ -43,6 +43,19 @@ struct Killed<'a> {
     earlier: Option<(Option<String>, u64)>,
 }
 
+/// One of several jobs that make a backup.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    number: u16,
+    of: u16,
+}
+
+impl Share {
+    fn state(self) -> String {
+        format!("asbackup.state.{}-of-{}.json", self.number, self.of)
+    }
+}
+
 impl<'a> Killed<'a> {
     fn begin(stage: &'a Stage, scenario: &'a Scenario, folder: &Path) -> Result<Self> {
         let (beside, directory) = (folder.join("undisturbed"), folder.join("killed"));
@@ -59,36 +72,68 @@ impl<'a> Killed<'a> {
 
     fn play(&self, tally: &mut Tally) -> Result<()> {
         let random = &mut self.scenario.random();
-        let length = tool::time(&mut self.command(&self.beside, random)).context("undisturbed")?;
+        let length = tool::time(&mut self.command(&self.beside, None, random)).context("undisturbed")?;
         tally.undisturbed += length;
-        let mut ended = None;
+        let of = self.scenario.shares;
+        let jobs = (1..=of).map(|number| (of > 1).then_some(Share { number, of }));
+        let mut read = 0;
+        for share in jobs {
+            read += self.back_up(share, length / u32::from(of), random, tally)?;
+        }
+        if of > 1 {
+            self.close(random, tally)?;
+        }
+        self.check_end(read)
+    }
+
+    /// Backs up, as often as it takes, and returns how many records were read in all.
+    fn back_up(
+        &self,
+        share: Option<Share>,
+        length: Duration,
+        random: &mut Rng,
+        tally: &mut Tally,
+    ) -> Result<u64> {
+        let state = self.directory.join(share.map_or_else(|| STATE.to_owned(), Share::state));
         let mut begin = self.anew();
         for _ in 0..self.scenario.kills {
-            let mut command = self.command(&self.directory, random);
+            let mut command = self.command(&self.directory, share, random);
             tally.kills += 1;
             match tool::kill_after(command.args(begin), moment(random, length))? {
                 End::Killed => tally.hits += 1,
-                End::Before(report) => {
-                    ended = Some(report);
-                    break;
-                }
+                End::Before(report) => return check::records_read(&report),
             }
             self.check_between()?;
-            begin = self.go_on(random)?;
+            begin = match share {
+                None => self.go_on(&state, random)?,
+                Some(_) => &["--continue"],
+            };
             tally.resumes += 1;
-            tally.with_state += u64::from(self.has_state());
+            tally.with_state += u64::from(state.exists());
         }
-        let report = match ended {
-            Some(report) => report,
-            None => process::json_line(self.command(&self.directory, random).args(begin))?,
-        };
-        self.check_end(&report)
+        let mut command = self.command(&self.directory, share, random);
+        check::records_read(&process::json_line(command.args(begin))?)
     }
 
-    fn command(&self, directory: &Path, random: &mut Rng) -> Command {
+    /// Makes one backup of the shares, which may be killed too.
+    fn close(&self, random: &mut Rng, tally: &mut Tally) -> Result<()> {
+        let complete = || self.stage.complete(self.scenario.envelope, &self.directory);
+        tally.kills += 1;
+        if let End::Killed = tool::kill_after(&mut complete(), moment(random, LONGEST_CLOSE))? {
+            tally.hits += 1;
+            self.check_between()?;
+            process::json_line(&mut complete()).context("complete")?;
+        }
+        Ok(())
+    }
+
+    fn command(&self, directory: &Path, share: Option<Share>, random: &mut Rng) -> Command {
         let source = self.stage.source(self.scenario);
         let mut command = self.stage.backup(source, self.scenario.envelope, directory);
         command.args(self.scenario.selection.flags()).args(&self.scenario.flags).args(backup_attempt(random));
+        if let Some(Share { number, of }) = share {
+            command.arg("--shard").arg(format!("{number}/{of}"));
+        }
         command
     }
 
@@ -99,15 +144,11 @@ impl<'a> Killed<'a> {
 
     /// Returns the flags that go on with a killed backup. Before it had a state, the backup that it was to take the place of
     /// isn't touched, and would be taken for what was asked for.
-    fn go_on(&self, random: &mut Rng) -> Result<&'static [&'static str]> {
+    fn go_on(&self, state: &Path, random: &mut Rng) -> Result<&'static [&'static str]> {
         let run = check::run_of_manifest(&self.directory)?;
         let is_untouched = self.earlier.as_ref().is_some_and(|(earlier, _)| *earlier == run);
         let anew = random.u8(0..8) == 0;
-        Ok(if anew || (is_untouched && !self.has_state()) { &["--remove-files"] } else { &["--continue"] })
-    }
-
-    fn has_state(&self) -> bool {
-        self.directory.join(STATES[0]).exists()
+        Ok(if anew || (is_untouched && !state.exists()) { &["--remove-files"] } else { &["--continue"] })
     }
 
     /// What passes for whole is whole: the earlier backup or the new one. The earlier one is there until the new one is.
@@ -122,9 +163,9 @@ impl<'a> Killed<'a> {
         Ok(())
     }
 
-    fn check_end(&self, report: &Value) -> Result<()> {
+    fn check_end(&self, read: u64) -> Result<()> {
         let records = stage::records(&self.expected);
-        check::check_report(report, records)?;
+        ensure!(read == records, "{read} of {records} records read");
         let envelope = self.scenario.envelope;
         check::check_whole(self.stage, envelope, &self.directory, records)?;
         let restored = stage::empty(self.scenario.nodes)?;
@@ -133,3 +174,8 @@ impl<'a> Killed<'a> {
         check_equal(&self.expected, &restored)
     }
 }
+
+const STATE: &str = "asbackup.state.json";
+
+/// Making one backup of shares hardly takes longer.
+const LONGEST_CLOSE: Duration = Duration::from_millis(30);

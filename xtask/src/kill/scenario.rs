@@ -18,8 +18,10 @@ pub(crate) struct Scenario {
     pub(crate) flags: Vec<String>,
     /// Whether the backup takes the place of another one.
     pub(crate) target: Target,
-    /// How many kills are tried.
+    /// How many kills are tried, of each job.
     pub(crate) kills: u32,
+    /// How many jobs make the backup.
+    pub(crate) shares: u16,
 }
 
 /// Which job is killed.
@@ -62,7 +64,7 @@ impl Scenario {
     pub(crate) fn draw(seed: u64) -> Self {
         let random = &mut Rng::with_seed(seed);
         let half = if seed.is_multiple_of(2) { Half::Backup } else { Half::Restore };
-        Self {
+        let mut scenario = Self {
             seed,
             half,
             nodes: choose(random, &[1, 3]),
@@ -74,7 +76,13 @@ impl Scenario {
             },
             target: choose(random, &[Target::Empty, Target::Empty, Target::Same, Target::Other]),
             kills: random.u32(1..=4),
+            shares: 1,
+        };
+        // Shares take the place of no other backup.
+        if half == Half::Backup && scenario.target == Target::Empty {
+            scenario.shares = choose(random, &[1, 2, 3]);
         }
+        scenario
     }
 
     /// Returns the source of what differs between attempts.
@@ -177,7 +185,7 @@ fn choose<T: Copy>(random: &mut Rng, all: &[T]) -> T {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, half, nodes, selection, envelope, flags, target, kills: _ } = self;
+        let Self { seed, half, nodes, selection, envelope, flags, target, kills: _, shares } = self;
         write!(f, "seed {seed}: {half:?}, {nodes} nodes, {selection:?}")?;
         if let Some(cipher) = envelope.cipher {
             write!(f, ", {cipher}")?;
@@ -185,6 +193,9 @@ impl fmt::Display for Scenario {
         envelope.compression_flags().iter().try_for_each(|flag| write!(f, " {flag}"))?;
         if *half == Half::Backup && *target != Target::Empty {
             write!(f, ", over a backup of {target:?} options")?;
+        }
+        if *shares > 1 {
+            write!(f, ", in {shares} shares")?;
         }
         flags.iter().try_for_each(|flag| write!(f, " {flag}"))
     }

@@ -70,12 +70,17 @@ impl Stage {
         self.with_key(job(&self.asrestore, server, directory), envelope)
     }
 
-    /// Returns a validation of a directory, for which a backup without a manifest is none.
+    /// Returns what makes one backup of the shares in a directory.
+    pub(crate) fn complete(&self, envelope: Envelope, directory: &Path) -> Command {
+        let mut command = Command::new(&self.asbackup);
+        command.args(["complete", "--report", "json", "--quiet", "-d"]).arg(directory);
+        self.with_key(command, envelope)
+    }
+
+    /// Returns a validation of a directory.
     pub(crate) fn validate(&self, envelope: Envelope, directory: &Path) -> Command {
         let mut command = Command::new(&self.asrestore);
-        command
-            .args(["--validate", "--require-manifest", "--report", "json", "--quiet", "-d"])
-            .arg(directory);
+        command.args(["--validate", "--report", "json", "--quiet", "-d"]).arg(directory);
         self.with_key(command, envelope)
     }
 
