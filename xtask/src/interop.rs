@@ -30,6 +30,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             }
         }
     }
+    for envelope in [PLAIN, Envelope { level: Some(3), encryption: Some(("AES256", &key)) }] {
+        let spelling = Spelling::Base64;
+        let verdict =
+            Exchange { tools: &tools, records: WRAPPED_RECORDS, spelling, envelope }.run_in_shares()?;
+        ensure!(verdict.is_equal(), "in shares, {envelope}: {verdict}");
+        println!("interop: ours in shares to backup-go, {envelope}: {verdict}");
+    }
     awkward::run(&tools)?;
     python::run(workspace)
 }
@@ -52,21 +59,47 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     fn run(&self, writer: Side, reader: Side) -> Result<Verdict> {
+        let (source, folder) = (self.source()?, tempfile::tempdir()?);
+        self.work(writer, self.backup(), &source, folder.path())?;
+        self.read(reader, &source, folder.path())
+    }
+
+    /// Backs up with ours in shares, makes one backup of them, and restores it with backup-go.
+    fn run_in_shares(&self) -> Result<Verdict> {
+        let (source, folder) = (self.source()?, tempfile::tempdir()?);
+        let place = Place { server: source.address(), directory: folder.path(), parallel: STREAMS };
+        for share in SHARES {
+            let mut command = self.tools.command(Side::Ours, self.backup(), place);
+            self.envelope.add_to(&mut command, Side::Ours, Some(self.backup()));
+            process::json_line(command.args(["--shard", share]))?;
+        }
+        let mut complete = self.tools.complete(folder.path());
+        self.envelope.add_to(&mut complete, Side::Ours, None);
+        process::json_line(&mut complete)?;
+        self.read(Side::BackupGo, &source, folder.path())
+    }
+
+    fn source(&self) -> Result<TestServer> {
         let source = start()?;
         sample::load_records(source.store(), SOURCE, self.records, now()?);
         sample::load_metadata(source.store(), SOURCE);
-        let folder = tempfile::tempdir()?;
-        let backup = Job::Backup { namespace: SOURCE, spelling: self.spelling };
-        self.work(writer, backup, &source, folder.path())?;
-        self.validate(reader, folder.path())?;
+        Ok(source)
+    }
 
+    fn backup(&self) -> Job<'static> {
+        Job::Backup { namespace: SOURCE, spelling: self.spelling }
+    }
+
+    /// Validates and restores what was written, and compares it with the source.
+    fn read(&self, reader: Side, source: &TestServer, directory: &Path) -> Result<Verdict> {
+        self.validate(reader, directory)?;
         let target = start()?;
         // backup-go renames records but not indexes, so it restores into the name that the data came from.
         let (namespaces, namespace) = match reader {
             Side::Ours => ("test,copy", TARGET),
             Side::BackupGo => ("test", SOURCE),
         };
-        self.work(reader, Job::Restore { namespaces }, &target, folder.path())?;
+        self.work(reader, Job::Restore { namespaces }, &target, directory)?;
         let original = compare::Side { store: source.store(), namespace: SOURCE };
         Ok(compare::compare(original, compare::Side { store: target.store(), namespace }))
     }
@@ -107,5 +140,6 @@ const RECORDS: u64 = 20_000;
 const WRAPPED_RECORDS: u64 = 1_000;
 const PLAIN: Envelope<'_> = Envelope { level: None, encryption: None };
 const STREAMS: u16 = 4;
+const SHARES: [&str; 3] = ["1/3", "2/3", "3/3"];
 /// Enough that partitions lie scattered, and that streams and nodes don't pair up.
 const NODES: usize = 3;

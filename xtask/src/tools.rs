@@ -134,6 +134,13 @@ impl Tools {
         command
     }
 
+    /// Returns the command of ours that makes one backup of shares; it prints one line of JSON.
+    pub(crate) fn complete(&self, directory: &Path) -> Command {
+        let mut command = Command::new(&self.asbackup);
+        command.args(["complete", "--report", "json", "-d"]).arg(directory);
+        command
+    }
+
     fn ours(&self, job: Job<'_>, place: Place<'_>) -> Command {
         let mut command = match job {
             Job::Backup { .. } => Command::new(&self.asbackup),
