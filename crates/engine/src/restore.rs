@@ -85,7 +85,7 @@ impl Restore {
         let mut set = self.survey().await?;
         self.members.get_or_init(|| std::mem::take(&mut set.members));
         for name in &set.left_out {
-            self.warn(format!("{name} isn't in the manifest, and was left out"));
+            self.warn(format!("{name} doesn't belong to the backup, and was left out"));
         }
         if self.config.verification == Verification::First {
             self.verify(&set).await?;

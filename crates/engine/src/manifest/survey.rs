@@ -190,42 +190,17 @@ pub(crate) fn damage(findings: &[Finding]) -> Option<Builder> {
 }
 
 fn without_manifest(source: &Local, stored: Vec<StoredFile>, rules: &SetRules) -> Result<BackupSet, Error> {
-    let (stored, mut finding) = match source.is_directory() {
-        true => what_was_begun(source, stored),
-        false => (stored, None),
-    };
-    if stored.is_empty() && finding.is_none() {
+    let mut set = BackupSet::default();
+    let stored = if source.is_directory() { set.take_data(source, stored) } else { stored };
+    if stored.is_empty() && set.findings.is_empty() {
         return Err(no_backup(source)?);
     }
-    if finding.is_none() && rules.manifest == ManifestRule::Required {
+    if set.findings.is_empty() && rules.manifest == ManifestRule::Required {
         let message = format!("{} has no manifest, so nobody knows if it is whole", source.path().display());
-        finding = Some(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
+        set.findings.push(Finding::new(naming::MANIFEST, FindingKind::Missing, message));
     }
-    let files = stored.into_iter().map(|file| rules.unlisted(file)).collect();
-    Ok(BackupSet { files, findings: finding.into_iter().collect(), ..BackupSet::default() })
-}
-
-/// Returns the data files of a directory without a manifest, and what shows that there are to be more of them.
-fn what_was_begun(source: &Local, mut stored: Vec<StoredFile>) -> (Vec<StoredFile>, Option<Finding>) {
-    let path = source.path().display();
-    let shares = Unclosed::find(stored.iter().map(|file| file.name.as_str())).pop();
-    let mut left = stored.iter().map(|file| &file.name);
-    let left = left.find(|name| *name == naming::STATE || naming::is_unfinished(name)).cloned();
-    stored.retain(|file| naming::is_backup(&file.name));
-    if let Some(shares) = shares {
-        let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");
-        return (stored, Some(Finding::new(naming::MANIFEST, FindingKind::Unclosed, message)));
-    }
-    let Some(left) = left else { return (stored, None) };
-    let unfinished = checkpoint::files_of_unfinished(source);
-    let is_other = |file: &StoredFile| unfinished.as_ref().is_some_and(|names| !names.contains(&file.name));
-    // What isn't of the run that was interrupted is a backup of another tool, which it was to replace.
-    if stored.iter().any(is_other) {
-        stored.retain(is_other);
-        return (stored, None);
-    }
-    let message = format!("{path} holds an unfinished backup, which has left {left}");
-    (stored, Some(Finding::new(left, FindingKind::Unfinished, message)))
+    set.files = stored.into_iter().map(|file| rules.unlisted(file)).collect();
+    Ok(set)
 }
 
 fn no_backup(source: &Local) -> Result<Error, Error> {
@@ -255,6 +230,33 @@ fn against(
 }
 
 impl BackupSet {
+    /// Returns the data files of a directory without a manifest. What shows that there are to be more of them is a finding.
+    fn take_data(&mut self, source: &Local, mut stored: Vec<StoredFile>) -> Vec<StoredFile> {
+        let path = source.path().display();
+        let shares = Unclosed::find(stored.iter().map(|file| file.name.as_str())).pop();
+        let mut names = stored.iter().map(|file| &file.name);
+        let left = names.find(|name| *name == naming::STATE || naming::is_unfinished(name)).cloned();
+        stored.retain(|file| naming::is_backup(&file.name));
+        if let Some(shares) = shares {
+            let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");
+            self.findings.push(Finding::new(naming::MANIFEST, FindingKind::Unclosed, message));
+        } else if let Some(left) = left {
+            let unfinished = checkpoint::files_of_unfinished(source);
+            let is_of_it =
+                |file: &StoredFile| unfinished.as_ref().is_none_or(|names| names.contains(&file.name));
+            let (of_it, others): (Vec<_>, Vec<_>) = stored.into_iter().partition(is_of_it);
+            // A backup of another tool, which the run that was interrupted was to replace.
+            if !others.is_empty() {
+                self.left_out.extend(of_it.into_iter().map(|file| file.name));
+                return others;
+            }
+            stored = of_it;
+            let message = format!("{path} holds an unfinished backup, which has left {left}");
+            self.findings.push(Finding::new(left, FindingKind::Unfinished, message));
+        }
+        stored
+    }
+
     /// Takes the data files that are listed, and finds those that are missing or have another size.
     fn take_listed(&mut self, found: &BTreeMap<&str, &StoredFile>, manifest: &Manifest, rules: &SetRules) {
         let opening = rules.opening(if manifest.is_encrypted() { Encrypted::Yes } else { Encrypted::No });

@@ -210,7 +210,7 @@ async fn extra_files_are_left_out_if_that_is_allowed() {
     fs::write(directory.path().join("0_other_1.asb"), "Version 3.1\n# namespace other\n").unwrap();
     assert_eq!(found(directory.path()).await, []);
     let report = restore(&server(), directory.path()).await.unwrap();
-    assert_eq!(report.warnings, ["0_other_1.asb isn't in the manifest, and was left out"]);
+    assert_eq!(report.warnings, ["0_other_1.asb doesn't belong to the backup, and was left out"]);
 
     fs::write(directory.path().join("0_test_9.asb"), "broken").unwrap();
     assert_refused(directory.path(), "0_test_9.asb isn't in the manifest").await;
