@@ -87,6 +87,11 @@ impl Restore {
         for name in &set.left_out {
             self.warn(format!("{name} doesn't belong to the backup, and was left out"));
         }
+        for name in &set.foreign_states {
+            self.warn(format!(
+                "{name} looks like the state of a backup that was interrupted: records may be missing"
+            ));
+        }
         if self.config.verification == Verification::First {
             self.verify(&set).await?;
         }

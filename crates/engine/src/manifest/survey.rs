@@ -43,6 +43,8 @@ pub(crate) struct BackupSet {
     pub(crate) findings: Vec<Finding>,
     /// Data files beside the set that don't belong to it.
     pub(crate) left_out: Vec<String>,
+    /// States beside a set without a manifest, by their names those of older tools.
+    pub(crate) foreign_states: Vec<String>,
     /// Whether there is a manifest that says what belongs to the set.
     pub(crate) completeness: Completeness,
     /// The sets that this one consists of, if it is read from several directories.
@@ -236,6 +238,8 @@ impl BackupSet {
         let shares = Unclosed::find(stored.iter().map(|file| file.name.as_str())).pop();
         let mut names = stored.iter().map(|file| &file.name);
         let left = names.find(|name| *name == naming::STATE || naming::is_unfinished(name)).cloned();
+        self.foreign_states
+            .extend(stored.iter().map(|file| file.name.clone()).filter(|name| name.ends_with(".state")));
         stored.retain(|file| naming::is_backup(&file.name));
         if let Some(shares) = shares {
             let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");

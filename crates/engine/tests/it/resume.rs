@@ -411,6 +411,30 @@ async fn unfinished_backup_is_not_restored_as_if_it_were_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn state_of_an_older_tool_is_a_warning() {
+    let from = loaded_server(10);
+    let directory = tempfile::tempdir().unwrap();
+    back_up(&from, directory.path()).await;
+    // It may lie there although the backup was gone on with to its end, so that it isn't refused.
+    fs::write(directory.path().join("test.asb.state"), "").unwrap();
+    let warnings = async |source: Local| {
+        let into = server();
+        let job = client(&into).await.restore(restore_config(), source);
+        job.wait().await.unwrap().warnings.clone()
+    };
+    let sources = [Local::directory(directory.path()), Local::tree(directory.path())];
+    for source in &sources {
+        assert_eq!(warnings(source.clone()).await, [""; 0], "a manifest says that it is whole");
+    }
+    fs::remove_file(directory.path().join("asbackup.manifest.json")).unwrap();
+    let expected =
+        "test.asb.state looks like the state of a backup that was interrupted: records may be missing";
+    for source in sources {
+        assert_eq!(warnings(source).await, [expected]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn backup_that_has_just_begun_is_not_passed_over() {
     let root = tempfile::tempdir().unwrap();
     let (whole, begun) = (root.path().join("whole"), root.path().join("begun"));

@@ -85,6 +85,7 @@ impl BackupSet {
             ..finding
         }));
         self.left_out.extend(set.left_out.iter().map(|name| within(name)));
+        self.foreign_states.extend(set.foreign_states.iter().map(|name| within(name)));
         if set.completeness == Completeness::Unchecked {
             self.completeness = Completeness::Unchecked;
         }
