@@ -76,10 +76,18 @@ pub(crate) fn is_artifact(name: &str) -> bool {
 
 /// Returns whether a file was left unfinished by a run that was killed.
 pub(crate) fn is_unfinished(name: &str) -> bool {
-    name.strip_suffix(".part").is_some_and(|name| {
-        let is_document = [MANIFEST, STATE].contains(&name) || is_of_share(name);
-        is_data(name) || is_side_file(name) || is_document
-    })
+    name.strip_suffix(".part").is_some_and(|name| is_data(name) || is_side_file(name) || is_document(name))
+}
+
+/// Returns whether a file says what a backup, or a share of one, consists of, or how far it is.
+pub(crate) fn is_document(name: &str) -> bool {
+    [MANIFEST, STATE].contains(&name) || is_of_share(name)
+}
+
+/// Returns whether a file may be the state of an interrupted backup of an older tool: those of the C tools end in
+/// `.asb.state`, and absctl's have the name that they were given.
+pub(crate) fn may_be_foreign_state(name: &str) -> bool {
+    name.ends_with(".state")
 }
 
 /// Returns whether a file lies beside the data of one share of a backup that isn't closed yet.

@@ -60,14 +60,14 @@ impl Compressor {
     #[must_use]
     pub fn new(level: Level) -> Self {
         let mut context = CCtx::create();
-        let (level, window) = (i32::from(level.0), CParameter::WindowLog(WINDOW_LOG));
-        let mut parameters =
-            vec![CParameter::CompressionLevel(level), window, CParameter::ChecksumFlag(true)];
-        if level == 3 {
-            parameters.extend(TABLES_OF_LEVEL_3);
-        }
-        for parameter in parameters {
-            context.set_parameter(parameter).expect("the level is in range, and nothing was begun");
+        let parameters = [
+            CParameter::CompressionLevel(level.0.into()),
+            CParameter::WindowLog(WINDOW_LOG),
+            CParameter::ChecksumFlag(true),
+        ];
+        let tables: &[CParameter] = if level == Level(3) { &TABLES_OF_LEVEL_3 } else { &[] };
+        for parameter in parameters.iter().chain(tables) {
+            context.set_parameter(*parameter).expect("the level is in range, and nothing was begun");
         }
         Self(context)
     }
@@ -82,10 +82,6 @@ impl Compressor {
         self.0.compress2(frame, text).map(drop).map_err(ZstdError::library)
     }
 }
-
-/// The tables that libzstd has for level 3 and texts of up to 128 KiB. Those for longer texts are twice as large and
-/// leave the cache between two looks: for frames of 512 KiB they are slower by up to 9 %, and denser by less than 1 %.
-const TABLES_OF_LEVEL_3: [CParameter; 2] = [CParameter::HashLog(16), CParameter::ChainLog(15)];
 
 impl fmt::Debug for Compressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,6 +184,10 @@ impl ZstdError {
 
 /// The logarithm of the window that is written: what a reader has to keep of a frame, however large that is.
 const WINDOW_LOG: u32 = 19;
+
+/// The tables that libzstd has for level 3 and texts of up to 128 KiB. Those for longer texts are twice as large and
+/// leave the cache between two looks: for frames of 512 KiB they are slower by up to 9 %, and denser by less than 1 %.
+const TABLES_OF_LEVEL_3: [CParameter; 2] = [CParameter::HashLog(16), CParameter::ChainLog(15)];
 
 /// The logarithm of the largest window that is read. Source: docs/format/envelope.md, "Compression".
 const WINDOW_LOG_MAX: u32 = 27;

@@ -238,8 +238,8 @@ impl BackupSet {
         let shares = Unclosed::find(stored.iter().map(|file| file.name.as_str())).pop();
         let mut names = stored.iter().map(|file| &file.name);
         let left = names.find(|name| *name == naming::STATE || naming::is_unfinished(name)).cloned();
-        self.foreign_states
-            .extend(stored.iter().map(|file| file.name.clone()).filter(|name| name.ends_with(".state")));
+        let foreign = stored.iter().filter(|file| naming::may_be_foreign_state(&file.name));
+        self.foreign_states.extend(foreign.map(|file| file.name.clone()));
         stored.retain(|file| naming::is_backup(&file.name));
         if let Some(shares) = shares {
             let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");

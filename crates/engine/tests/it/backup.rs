@@ -5,7 +5,7 @@ use std::fs;
 use asbackup::{
     BackupConfig, ByteSize, Client, ErrorKind, ExistingFiles, Local, Parallelism, RestoreConfig, Spelling,
 };
-use asbackup_model::{Digest, RecordLayout, Span};
+use asbackup_model::{Digest, RecordLayout};
 
 use crate::setup::{
     NAMESPACE, assert_same, back_up, backup_config, client, data_files, files, loaded_server, restore_config,
@@ -154,9 +154,8 @@ async fn directory_that_cannot_be_made_is_a_storage_error() {
 async fn monitor_set_is_left_out() {
     let from = loaded_server(10);
     let mut layout = RecordLayout::new();
-    layout.decoded.extend_from_slice(b"test<ERO~MRT");
-    layout.namespace = Span::decoded(0, 4);
-    layout.set = Some(Span::decoded(4, 8));
+    layout.namespace = layout.keep(b"test");
+    layout.set = Some(layout.keep(b"<ERO~MRT"));
     layout.digest = Digest([7; 20]);
     from.store().put(&layout.view(&[]));
     let directory = tempfile::tempdir().unwrap();

@@ -41,8 +41,7 @@ fn check_each_is_once(parts: &[Part]) -> Result<(), Error> {
 
 /// Returns whether a directory holds a backup, or one that was begun.
 fn holds_backup(stored: &[StoredFile]) -> bool {
-    let is_document = |name| [naming::MANIFEST, naming::STATE].contains(&name) || naming::is_of_share(name);
-    let belongs = |name| naming::is_backup(name) || is_document(name) || naming::is_unfinished(name);
+    let belongs = |name| naming::is_backup(name) || naming::is_document(name) || naming::is_unfinished(name);
     stored.iter().any(|file| belongs(&file.name))
 }
 
