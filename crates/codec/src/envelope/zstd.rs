@@ -65,8 +65,12 @@ impl Compressor {
             CParameter::WindowLog(WINDOW_LOG),
             CParameter::ChecksumFlag(true),
         ];
-        let tables: &[CParameter] = if level == Level(3) { &TABLES_OF_LEVEL_3 } else { &[] };
-        for parameter in parameters.iter().chain(tables) {
+        let own: &[CParameter] = match level.0 {
+            1 | 2 => &WINDOW_OF_LEVELS_1_AND_2,
+            3 => &TABLES_OF_LEVEL_3,
+            _ => &[],
+        };
+        for parameter in parameters.iter().chain(own) {
             context.set_parameter(*parameter).expect("the level is in range, and nothing was begun");
         }
         Self(context)
@@ -185,9 +189,14 @@ impl ZstdError {
 /// The logarithm of the window that is written: what a reader has to keep of a frame, however large that is.
 const WINDOW_LOG: u32 = 19;
 
-/// The tables that libzstd has for level 3 and texts of up to 128 KiB. Those for longer texts are twice as large and
-/// leave the cache between two looks: for frames of 512 KiB they are slower by up to 9 %, and denser by less than 1 %.
-const TABLES_OF_LEVEL_3: [CParameter; 2] = [CParameter::HashLog(16), CParameter::ChainLog(15)];
+/// The window of levels 1 and 2 is half as long. Their tables seldom remember more than that, and for windows below 512 KiB
+/// libzstd compares without a jump, which would be mispredicted for as long as the table of a new frame fills. Figures:
+/// docs/decisions/005-independent-frames.md.
+const WINDOW_OF_LEVELS_1_AND_2: [CParameter; 1] = [CParameter::WindowLog(WINDOW_LOG - 1)];
+
+/// The tables of level 3 for long and for short matches are a half and a quarter of libzstd's, which leave the cache between
+/// two looks.
+const TABLES_OF_LEVEL_3: [CParameter; 2] = [CParameter::HashLog(16), CParameter::ChainLog(14)];
 
 /// The logarithm of the largest window that is read. Source: docs/format/envelope.md, "Compression".
 const WINDOW_LOG_MAX: u32 = 27;
