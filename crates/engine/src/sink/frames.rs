@@ -46,7 +46,7 @@ struct Job {
     made: mpsc::SyncSender<Result<Made, ZstdError>>,
 }
 
-/// A frame, in the block that its text was in.
+/// A frame, in a block.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) frame: Vec<u8>,
@@ -62,7 +62,7 @@ impl FramePool {
     /// If no thread can be started.
     pub(crate) fn start(level: Level, files: usize, returns: Returns) -> Result<Self, Error> {
         let count = cpus();
-        let (jobs, queue) = async_channel::bounded::<Job>(count);
+        let (jobs, queue) = async_channel::unbounded::<Job>();
         let mut pool = Self { jobs, returns, per_file: per_file(files, count), threads: Vec::new() };
         for _ in 0..count {
             let (queue, wait) = (queue.clone(), pool.per_file == 0);
@@ -103,8 +103,10 @@ fn work(level: Level, queue: &async_channel::Receiver<Job>, wait: bool) {
     let mut compressor = Compressor::new(level);
     let mut frame = Vec::new();
     while let Ok(Job { text, large, made }) = queue.recv_blocking() {
+        // It may go where blocks come from, which takes none that is smaller.
+        frame.reserve(PAGE_BYTES);
         let compressed = compressor.compress(&text, &mut frame).map(|()| {
-            let frame = in_place_of(text, &frame, large.is_some());
+            let frame = exchange(&mut frame, text);
             // A frame that lies until its file gets another block must not keep a permit: that block may be waiting for it.
             Made { frame, large: large.filter(|_| wait) }
         });
@@ -116,14 +118,10 @@ fn work(level: Level, queue: &async_channel::Receiver<Job>, wait: bool) {
     }
 }
 
-/// Puts a frame where its text was, which nobody needs any more: so frames take no memory beside the blocks.
-fn in_place_of(mut text: Vec<u8>, frame: &[u8], is_large: bool) -> Vec<u8> {
-    text.clear();
-    text.extend_from_slice(frame);
-    if is_large {
-        text.shrink_to(PAGE_BYTES);
-    }
-    text
+/// Returns a frame, and keeps the block of its text for the next one: so frames take no memory beside the blocks. A text
+/// that isn't in a block of the job leaves its frame with a copy.
+fn exchange(frame: &mut Vec<u8>, text: Vec<u8>) -> Vec<u8> {
+    if text.capacity() < PAGE_BYTES { frame.clone() } else { mem::replace(frame, text) }
 }
 
 /// The frames of one file that are being made.
