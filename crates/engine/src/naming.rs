@@ -35,6 +35,9 @@ pub(crate) fn manifest(shard: Option<Shard>) -> String {
 /// The usual name of the state of an unfinished backup. Source: docs/format/state.md.
 pub(crate) const STATE: &str = "asbackup.state.json";
 
+/// The name of an empty file beside the data of an unfinished backup that has no state of the usual name there.
+pub(crate) const STATE_ELSEWHERE: &str = "asbackup.state.json.part";
+
 /// Returns the usual name of the state of a backup, or of one share of it.
 pub(crate) fn state(shard: Option<Shard>) -> String {
     shard.map_or_else(|| STATE.to_owned(), |shard| ShareFile::State.name(shard))

@@ -7,13 +7,13 @@ use crate::{Error, ErrorKind};
 /// What keeps other jobs away. The system drops it with the process.
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
-    /// Says that a share is under way. Dropped before the directory is let go.
+    /// Says that a job is under way whose state doesn't. Dropped before the directory is let go.
     sign: Option<Sign>,
     #[expect(dead_code, reason = "it is held, not used")]
     directory: Option<Lock>,
 }
 
-/// A file that a job of one share holds. A process that is killed leaves it, as the sign that the share was begun.
+/// A file that a job holds. A process that is killed leaves it, as the sign that a backup, or a share of one, was begun.
 #[derive(Debug)]
 struct Sign {
     directory: Local,
@@ -23,12 +23,12 @@ struct Sign {
     lock: Option<FileLock>,
 }
 
-/// What becomes of the sign of a share when its job ends.
+/// What becomes of a sign when its job ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It goes: the share is whole, or nothing of it is left.
+    /// It goes: what was begun is whole, or nothing of it is left.
     Remove,
-    /// It stays, since files of the share do.
+    /// It stays, since files do.
     Leave,
 }
 
@@ -38,19 +38,30 @@ impl Hold {
         Ok(Self { sign: None, directory: held(directory, directory.lock(), taken)? })
     }
 
-    /// Takes a share of a directory: jobs of other shares may hold theirs, each by the name of its sign.
-    pub(crate) fn share(directory: &Local, sign: String, taken: impl Fn() -> Error) -> Result<Self, Error> {
-        let shared = held(directory, directory.lock_shared(), &taken)?;
-        let lock = held(directory, directory.lock_file(&sign), &taken)?;
-        // One that was there before is that of an earlier job, whose files may be there too.
-        let end = if lock.as_ref().is_some_and(FileLock::is_new) { End::Remove } else { End::Leave };
-        let sign = Sign { directory: directory.clone(), name: sign, end, lock };
-        Ok(Self { sign: Some(sign), directory: shared })
+    /// The same, with a sign of that name.
+    pub(crate) fn whole_with_sign(directory: &Local, sign: &str) -> Result<Self, Error> {
+        let whole = held(directory, directory.lock(), || taken(directory))?;
+        Ok(Self { sign: Some(Sign::set(directory, sign, || taken(directory))?), directory: whole })
     }
 
-    /// Says what becomes of the sign of a share, if this is one.
+    /// Takes a share of a directory: jobs of other shares may hold theirs, each by the name of its sign.
+    pub(crate) fn share(directory: &Local, sign: &str, taken: impl Fn() -> Error) -> Result<Self, Error> {
+        let shared = held(directory, directory.lock_shared(), &taken)?;
+        Ok(Self { sign: Some(Sign::set(directory, sign, taken)?), directory: shared })
+    }
+
+    /// Says what becomes of the sign, if there is one.
     pub(crate) fn end(&mut self, end: End) {
         self.sign.iter_mut().for_each(|sign| sign.end = end);
+    }
+}
+
+impl Sign {
+    fn set(directory: &Local, name: &str, taken: impl FnOnce() -> Error) -> Result<Self, Error> {
+        let lock = held(directory, directory.lock_file(name), taken)?;
+        // One that was there before is that of an earlier job, whose files may be there too.
+        let end = if lock.as_ref().is_some_and(FileLock::is_new) { End::Remove } else { End::Leave };
+        Ok(Self { directory: directory.clone(), name: name.to_owned(), end, lock })
     }
 }
 
@@ -60,7 +71,7 @@ impl Drop for Sign {
             return;
         }
         if let Err(error) = self.directory.remove(&self.name) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "cannot remove the lock of a share");
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot remove the sign of a job");
         }
     }
 }
@@ -102,7 +113,7 @@ mod tests {
     use super::*;
 
     fn share(directory: &Local, sign: &str) -> Result<Hold, Error> {
-        Hold::share(directory, sign.to_owned(), || taken(directory))
+        Hold::share(directory, sign, || taken(directory))
     }
 
     #[test]

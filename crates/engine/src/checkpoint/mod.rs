@@ -22,6 +22,7 @@ use crate::{
     Error,
     config::Checkpoint as Period,
     manifest::{Hashing, ListedFile, SetIndex},
+    naming,
     progress::Counters,
     sink::file::EntryCounts,
 };
@@ -41,7 +42,16 @@ struct Keeper {
     target: Local,
     hashing: Hashing,
     period: Duration,
-    state: Mutex<State>,
+    state: Mutex<Changing>,
+    /// The number of the last change that was saved. Held while a state is saved.
+    saved: Mutex<u64>,
+}
+
+/// A state, and how often it was changed.
+#[derive(Debug)]
+struct Changing {
+    state: State,
+    changes: u64,
 }
 
 /// Where a state lies.
@@ -81,7 +91,8 @@ impl Checkpoint {
         state: State,
     ) -> Self {
         let Period::Every(period) = period else { return Self(None) };
-        Self(Some(Keeper { place, target, hashing, period, state: Mutex::new(state) }))
+        let state = Mutex::new(Changing { state, changes: 0 });
+        Self(Some(Keeper { place, target, hashing, period, state, saved: Mutex::new(0) }))
     }
 
     /// Returns whether it is time to save what was written after `last`.
@@ -155,12 +166,12 @@ impl Checkpoint {
 
     /// Returns whether there is anything that is worth another run: records. All else is read again at no cost.
     pub(crate) fn is_worth_keeping(&self) -> bool {
-        self.0.as_ref().is_some_and(|keeper| !keeper.lock().cursors.is_empty())
+        self.0.as_ref().is_some_and(|keeper| !locked(&keeper.state).state.cursors.is_empty())
     }
 
     /// Returns how many records are durable.
     pub(crate) fn records_written(&self) -> u64 {
-        self.0.as_ref().map_or(0, |keeper| keeper.lock().counts.records_written)
+        self.0.as_ref().map_or(0, |keeper| locked(&keeper.state).state.counts.records_written)
     }
 
     /// Returns the path of the state.
@@ -174,27 +185,52 @@ impl Checkpoint {
         self.0.as_ref().map_or(Ok(()), |keeper| keeper.place.remove())
     }
 
+    /// Changes the state, and returns once that is saved.
     fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Error> {
         let Some(keeper) = &self.0 else { return Ok(()) };
-        let mut state = keeper.lock();
-        change(&mut state);
-        keeper.place.save(&state, &keeper.hashing, &keeper.target)
+        let number = {
+            let mut changing = locked(&keeper.state);
+            change(&mut changing.state);
+            changing.changes += 1;
+            changing.changes
+        };
+        keeper.save(number)
     }
 }
 
 impl Keeper {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Saves a change, and all that have come meanwhile: many files begin and end together.
+    fn save(&self, number: u64) -> Result<(), Error> {
+        let mut saved = locked(&self.saved);
+        if *saved >= number {
+            return Ok(());
+        }
+        let (text, changes) = {
+            let changing = locked(&self.state);
+            (changing.state.encode(&self.hashing), changing.changes)
+        };
+        self.place.save(&text, &self.target)?;
+        *saved = changes;
+        Ok(())
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl StatePlace {
-    /// Puts a state in the place of the one before. `target` is where the data lies.
-    fn save(&self, state: &State, hashing: &Hashing, target: &Local) -> Result<(), Error> {
+    /// Returns whether a state here is seen by whoever reads the data in `target`.
+    fn is_beside(&self, target: &Local) -> bool {
+        self.name == naming::STATE && self.directory.path() == target.path()
+    }
+
+    /// Puts the text of a state in the place of the one before. `target` is where the data lies.
+    fn save(&self, text: &str, target: &Local) -> Result<(), Error> {
         // The names of the files that it names must be durable before its own bytes are.
         target.sync()?;
         let mut upload = self.directory.upload(&self.name)?;
-        upload.write(state.encode(hashing).as_bytes())?;
+        upload.write(text.as_bytes())?;
         upload.complete()?;
         // A file that is created next must not outlive a state that doesn't name it.
         self.directory.sync()?;
@@ -205,5 +241,47 @@ impl StatePlace {
     fn remove(&self) -> Result<(), Error> {
         self.directory.remove(&self.name)?;
         Ok(self.directory.sync()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread};
+
+    use serde_json::Value;
+
+    use super::{document::Beginning, *};
+
+    #[test]
+    fn what_was_changed_is_saved_whoever_saves_it() {
+        const FILES: usize = 8;
+        let folder = tempfile::tempdir().unwrap();
+        let target = Local::directory(folder.path());
+        let place = StatePlace { directory: target.clone(), name: "state".to_owned() };
+        let state = State::new(Beginning {
+            run: "r".to_owned(),
+            started: "2026-01-01T00:00:00Z".to_owned(),
+            first_file: 1,
+            fingerprint: "00".to_owned(),
+            options: Value::Null,
+            shard: None,
+            replaces: Vec::new(),
+            hashing: Hashing::default(),
+        });
+        let period = Period::Every(Duration::ZERO);
+        let checkpoint = Checkpoint::new(period, (place, target, Hashing::default()), state);
+        let open = |writer: usize| {
+            for file in 0..FILES {
+                let name = format!("{writer}-{file}");
+                checkpoint.opened(&name, 1).unwrap();
+                let saved = State::decode(&fs::read(folder.path().join("state")).unwrap(), None).unwrap();
+                assert!(saved.files.iter().any(|file| file.name == name), "{name} isn't saved");
+            }
+        };
+        thread::scope(|threads| {
+            (0..FILES).for_each(|writer| {
+                threads.spawn(move || open(writer));
+            });
+        });
     }
 }

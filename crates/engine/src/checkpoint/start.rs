@@ -52,10 +52,12 @@ pub(crate) fn start(
     }
     place.directory.prepare()?;
     let hold = match config.shard {
-        None => lock(target)?,
-        Some(shard) => Hold::share(target, ShareFile::Lock.name(shard), || locked(target))?,
+        None if config.checkpoint != Checkpoint::Off && place.is_beside(target) => lock(target)?,
+        None => Hold::whole_with_sign(target, naming::STATE_ELSEWHERE)?,
+        Some(shard) => Hold::share(target, &ShareFile::Lock.name(shard), || locked(target))?,
     };
     let mut names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
+    names.retain(|name| name != naming::STATE_ELSEWHERE);
     if let Some(shard) = config.shard {
         names = own_names(shard, (config, key), target, names)?;
     }
@@ -136,7 +138,7 @@ impl Found<'_> {
                 && !is_of(manifest.as_ref(), &state)
             {
                 // If this run is killed as well, no state relies on a file that is gone.
-                self.place.save(&state.without_data(), &Hashing::of(self.key), self.target)?;
+                self.place.save(&state.without_data().encode(&Hashing::of(self.key)), self.target)?;
                 let dropped: BTreeSet<String> = state.files.into_iter().map(|file| file.name).collect();
                 dropped.iter().try_for_each(|name| self.remove_file(name))?;
                 names.retain(|name| !dropped.contains(name.strip_suffix(".part").unwrap_or(name)));

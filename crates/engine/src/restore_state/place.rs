@@ -100,7 +100,7 @@ fn lock(directory: &Local, shard: Option<Shard>) -> Result<Hold, Error> {
             .build()
     };
     let Some(shard) = shard else { return Hold::whole(directory, taken) };
-    let mut hold = Hold::share(directory, ShareFile::RestoreLock.name(shard), taken)?;
+    let mut hold = Hold::share(directory, &ShareFile::RestoreLock.name(shard), taken)?;
     // Unlike that of a backup it says nothing about files.
     hold.end(End::Remove);
     Ok(hold)

@@ -3,8 +3,8 @@
 use std::{fs, io, path::Path, process::Command, sync::Arc};
 
 use asbackup::{
-    BackupConfig, BackupReport, ByteSize, Completeness, Error, ErrorKind, ExistingFiles, ExtraFiles,
-    FilePrefix, FindingKind, Local, Parallelism, RestoreReport, ValidateConfig, ValidateReport,
+    BackupConfig, BackupReport, ByteSize, Checkpoint, Completeness, Error, ErrorKind, ExistingFiles,
+    ExtraFiles, FilePrefix, FindingKind, Local, Parallelism, RestoreReport, ValidateConfig, ValidateReport,
 };
 use asbackup_storage::Fault;
 use asbackup_testserver::TestServer;
@@ -193,6 +193,43 @@ async fn process_killed_at_any_step_of_a_replacement_leaves_one_whole_set() {
         }
     }
     assert!(last);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_without_a_state_beside_it_that_is_killed_at_any_step_never_looks_whole() {
+    let from = loaded_server(500);
+    let states = tempfile::tempdir().unwrap();
+    for is_elsewhere in [true, false] {
+        for step in 0.. {
+            let directory = tempfile::tempdir().unwrap();
+            let mut config = replacing();
+            config.file_limit = Some(ByteSize(50_000));
+            match is_elsewhere {
+                true => config.state_directory = Some(states.path().join(step.to_string())),
+                false => config.checkpoint = Checkpoint::Off,
+            }
+            let target = Local::directory(directory.path()).failing_at(step, Fault::Kill);
+            let ended = back_up_to(&from, config.clone(), target).await;
+            // Without a data file there is nothing to be taken for a backup.
+            if files(directory.path()).keys().any(|name| name.ends_with(".asb")) {
+                let report = validate(Local::directory(directory.path()), ExtraFiles::Refuse).await;
+                let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
+                match report.source.completeness {
+                    Completeness::Checked => assert_eq!((kinds, report.records.read), (vec![], 500)),
+                    Completeness::Unchecked => assert_eq!(kinds, [FindingKind::Unfinished], "step {step}"),
+                }
+            }
+            back_up_to(&from, config, Local::directory(directory.path())).await.unwrap();
+            let report = validate(Local::directory(directory.path()), ExtraFiles::Refuse).await;
+            assert_eq!((report.findings.len(), report.records.read), (0, 500), "step {step}");
+            assert_eq!(report.source.completeness, Completeness::Checked, "step {step}");
+            assert!(files(directory.path()).keys().all(|name| !name.ends_with(".part")), "step {step}");
+            if ended.is_ok() {
+                assert!(step > 10, "{step} steps are too few for this test");
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
