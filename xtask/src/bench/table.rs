@@ -85,10 +85,10 @@ impl Case {
         missed
     }
 
-    /// CPU time of all our rounds by that of all of theirs.
+    /// The median of our CPU times by that of theirs: a round in which somebody else had the machine says nothing.
     fn cpu_ratio(&self) -> f64 {
-        let sum = |rounds: &[Usage]| rounds.iter().map(Usage::cpu_s).sum::<f64>();
-        sum(&self.ours) / sum(&self.theirs)
+        let median_of = |rounds: &[Usage]| median(rounds.iter().map(Usage::cpu_s).collect());
+        median_of(&self.ours) / median_of(&self.theirs)
     }
 
     fn cpu_ratios(&self) -> Range {
@@ -210,6 +210,13 @@ impl fmt::Display for Range {
     }
 }
 
+/// Returns the middle one of the numbers, or the mean of the two in the middle.
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let [below, above] = [(numbers.len() - 1) / 2, numbers.len() / 2];
+    f64::midpoint(numbers[below], numbers[above])
+}
+
 fn peak_mib(usage: &Usage) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
     let bytes = usage.peak_bytes as f64;
@@ -236,6 +243,18 @@ mod tests {
     fn a_case_within_its_targets_misses_none() {
         assert!(case(JobKind::Backup, 8, (0.6, 32), (3.0, 120)).missed().is_empty());
         assert!(case(JobKind::Restore, 8, (1.5, 64), (9.0, 90)).missed().is_empty());
+    }
+
+    #[test]
+    fn one_disturbed_round_of_three_does_not_count() {
+        let mut case = case(JobKind::Backup, 8, (0.6, 32), (3.0, 120));
+        for (ours, theirs) in [(9.0, 4.0), (0.4, 2.0)] {
+            let usage = |user_s| Usage { user_s, system_s: 0.0, peak_bytes: 0, wall_s: 1.0 };
+            case.add(Side::Ours, usage(ours), 0);
+            case.add(Side::BackupGo, usage(theirs), 0);
+        }
+        assert!((case.cpu_ratio() - 0.6 / 3.0).abs() < 1e-9);
+        assert!((median(vec![4.0, 1.0, 2.0, 9.0]) - 3.0).abs() < 1e-9);
     }
 
     #[test]

@@ -34,6 +34,7 @@ impl BackupMemory {
         };
         let blocks = streams + waiting;
         let bytes = PROCESS_BYTES
+            + LARGE_RECORD_BYTES
             + streams * CHUNK_BYTES
             + blocks * block_bytes
             + writers * (THREAD_BYTES + file_buffer_bytes)
@@ -73,6 +74,9 @@ pub(crate) fn restore_bytes(readers: usize, packing: Packing, cpus: usize) -> us
 
 /// What a process takes before it has a buffer: code, runtime, what a connection keeps.
 const PROCESS_BYTES: usize = 10 << 20;
+
+/// Room for one record of 1 MiB in a backup: as it comes, as text, and as a frame. In a restore it is in what is in flight.
+const LARGE_RECORD_BYTES: usize = 7 << 19;
 
 /// What a thread takes that waits for a disk: its stack as far as it is used.
 const THREAD_BYTES: usize = 32 << 10;
