@@ -206,8 +206,12 @@ mod tests {
     use super::*;
 
     fn frame(text: &[u8]) -> Vec<u8> {
+        frame_of(Level::DEFAULT, text)
+    }
+
+    fn frame_of(level: Level, text: &[u8]) -> Vec<u8> {
         let mut frame = Vec::new();
-        Compressor::new(Level::DEFAULT).compress(text, &mut frame).unwrap();
+        Compressor::new(level).compress(text, &mut frame).unwrap();
         frame
     }
 
@@ -266,8 +270,7 @@ mod tests {
         let sizes: Vec<usize> = [1, 3, 9, 19]
             .into_iter()
             .map(|level| {
-                let mut frame = Vec::new();
-                Compressor::new(Level::new(level).unwrap()).compress(&text, &mut frame).unwrap();
+                let frame = frame_of(Level::new(level).unwrap(), &text);
                 let told = zstd::zstd_safe::get_frame_content_size(&frame).ok().flatten();
                 assert_eq!(told, Some(text.len() as u64));
                 assert_eq!(frame[4] & 0x04, 0x04, "the flag of the checksum");
@@ -293,9 +296,11 @@ mod tests {
     #[test]
     fn readers_of_large_frames_keep_no_more_than_the_window() {
         let text: Vec<u8> = text().into_iter().cycle().take(3 << 20).collect();
-        let frame = frame(&text);
-        assert_eq!(frame[4] & 0x20, 0, "the content isn't a single segment");
-        assert_eq!(u32::from(frame[5]), (WINDOW_LOG - 10) << 3);
+        for (level, window_log) in [(1, 18), (2, 18), (3, 19), (22, 19)] {
+            let frame = frame_of(Level::new(level).unwrap(), &text);
+            assert_eq!(frame[4] & 0x20, 0, "the content isn't a single segment");
+            assert_eq!(u32::from(frame[5]), (window_log - 10) << 3, "level {level}");
+        }
     }
 
     #[test]
