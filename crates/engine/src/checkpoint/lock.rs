@@ -38,30 +38,29 @@ impl Hold {
         Ok(Self { sign: None, directory: held(directory, directory.lock(), taken)? })
     }
 
-    /// The same, with a sign of that name.
-    pub(crate) fn whole_with_sign(directory: &Local, sign: &str) -> Result<Self, Error> {
-        let whole = held(directory, directory.lock(), || taken(directory))?;
-        Ok(Self { sign: Some(Sign::set(directory, sign, || taken(directory))?), directory: whole })
-    }
-
     /// Takes a share of a directory: jobs of other shares may hold theirs, each by the name of its sign.
     pub(crate) fn share(directory: &Local, sign: &str, taken: impl Fn() -> Error) -> Result<Self, Error> {
         let shared = held(directory, directory.lock_shared(), &taken)?;
-        Ok(Self { sign: Some(Sign::set(directory, sign, taken)?), directory: shared })
+        Self { sign: None, directory: shared }.with_sign(directory, sign, taken)
+    }
+
+    /// Leaves a sign of that name in the directory.
+    pub(crate) fn with_sign(
+        self,
+        directory: &Local,
+        name: &str,
+        taken: impl FnOnce() -> Error,
+    ) -> Result<Self, Error> {
+        let lock = held(directory, directory.lock_file(name), taken)?;
+        // One that was there before is that of an earlier job, whose files may be there too.
+        let end = if lock.as_ref().is_some_and(FileLock::is_new) { End::Remove } else { End::Leave };
+        let sign = Sign { directory: directory.clone(), name: name.to_owned(), end, lock };
+        Ok(Self { sign: Some(sign), ..self })
     }
 
     /// Says what becomes of the sign, if there is one.
     pub(crate) fn end(&mut self, end: End) {
         self.sign.iter_mut().for_each(|sign| sign.end = end);
-    }
-}
-
-impl Sign {
-    fn set(directory: &Local, name: &str, taken: impl FnOnce() -> Error) -> Result<Self, Error> {
-        let lock = held(directory, directory.lock_file(name), taken)?;
-        // One that was there before is that of an earlier job, whose files may be there too.
-        let end = if lock.as_ref().is_some_and(FileLock::is_new) { End::Remove } else { End::Leave };
-        Ok(Self { directory: directory.clone(), name: name.to_owned(), end, lock })
     }
 }
 

@@ -51,15 +51,17 @@ pub(crate) fn start(
         return single((config, key), target, place, started);
     }
     place.directory.prepare()?;
+    let has_state_beside = config.checkpoint != Checkpoint::Off && place.is_beside(target);
     let hold = match config.shard {
-        None if config.checkpoint != Checkpoint::Off && place.is_beside(target) => lock(target)?,
-        None => Hold::whole_with_sign(target, naming::STATE_ELSEWHERE)?,
+        None if has_state_beside => lock(target)?,
+        None => lock(target)?.with_sign(target, naming::STATE_ELSEWHERE, || locked(target))?,
         Some(shard) => Hold::share(target, &ShareFile::Lock.name(shard), || locked(target))?,
     };
     let mut names: Vec<String> = target.list()?.into_iter().map(|file| file.name).collect();
-    names.retain(|name| name != naming::STATE_ELSEWHERE);
-    if let Some(shard) = config.shard {
-        names = own_names(shard, (config, key), target, names)?;
+    match config.shard {
+        None if has_state_beside => {}
+        None => names.retain(|name| name != naming::STATE_ELSEWHERE),
+        Some(shard) => names = own_names(shard, (config, key), target, names)?,
     }
     let found = Found { config, key, target, place: &place, names };
     let begun = match config.existing {

@@ -395,7 +395,7 @@ async fn unfinished_backup_is_not_restored_as_if_it_were_whole() {
             assert_eq!(kinds, [FindingKind::Unfinished]);
         }
     }
-    // Nor is it finished if its state was kept elsewhere. At most moments there is a file that isn't.
+    // Nor is it finished if its state is gone, but not a file that isn't complete.
     fs::remove_file(left.path().join(STATE)).unwrap();
     fs::write(left.path().join("0_test_99.asb.part"), "").unwrap();
     let validated = asbackup::validate(ValidateConfig::new(), Local::directory(left.path()));
