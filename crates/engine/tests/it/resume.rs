@@ -47,9 +47,11 @@ async fn run(from: &TestServer, config: BackupConfig, directory: &Path) -> Resul
 /// Backs up, and returns what would have been left at each moment.
 pub(crate) async fn killed_everywhere(
     from: &TestServer,
-    config: BackupConfig,
+    mut config: BackupConfig,
     directory: &Path,
 ) -> Vec<TempDir> {
+    // Slow enough that a block is saved before the next one comes; else their saves become one.
+    config.limits.bandwidth = Some(ByteSize(6_000_000));
     watch(directory);
     run(from, config, directory).await.unwrap();
     let copies = copies(directory);
