@@ -35,7 +35,7 @@ pub(crate) fn manifest(shard: Option<Shard>) -> String {
 /// The usual name of the state of an unfinished backup. Source: docs/format/state.md.
 pub(crate) const STATE: &str = "asbackup.state.json";
 
-/// The name of an empty file beside the data of an unfinished backup that has no state of the usual name there.
+/// The name of what shows an unfinished backup that has no state of the usual name beside its data.
 pub(crate) const STATE_ELSEWHERE: &str = "asbackup.state.json.part";
 
 /// Returns the usual name of the state of a backup, or of one share of it.

@@ -1,6 +1,6 @@
 //! Runs in which the backup is killed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::Tally;
 use super::check;
 use super::scenario::{Scenario, backup_attempt, moment};
-use super::stage::{self, Stage, check_equal};
+use super::stage::{self, Place, Stage, check_equal};
 use super::tool::{self, End};
 use crate::process;
 
@@ -36,8 +36,8 @@ struct Killed<'a> {
     stage: &'a Stage,
     scenario: &'a Scenario,
     /// For the undisturbed backup.
-    beside: PathBuf,
-    directory: PathBuf,
+    beside: Place,
+    killed: Place,
     expected: TestServer,
     /// The backup that was there before: its run and its number of records.
     earlier: Option<(Option<String>, u64)>,
@@ -58,16 +58,17 @@ impl Share {
 
 impl<'a> Killed<'a> {
     fn begin(stage: &'a Stage, scenario: &'a Scenario, folder: &Path) -> Result<Self> {
-        let (beside, directory) = (folder.join("undisturbed"), folder.join("killed"));
-        let earlier = match stage.earlier(scenario, &directory) {
+        let place = |name| Place::new(scenario, folder, name);
+        let (beside, killed) = (place("undisturbed"), place("killed"));
+        let earlier = match stage.earlier(scenario, &killed.directory) {
             Some(mut backup) => {
                 let report = process::json_line(&mut backup).context("the earlier backup")?;
-                Some((check::run_of_manifest(&directory)?, check::count(&report, "/records/written")?))
+                Some((check::run_of_manifest(&killed.directory)?, check::count(&report, "/records/written")?))
             }
             None => None,
         };
         let expected = stage.selected(scenario.selection)?;
-        Ok(Self { stage, scenario, beside, directory, expected, earlier })
+        Ok(Self { stage, scenario, beside, killed, expected, earlier })
     }
 
     fn play(&self, tally: &mut Tally) -> Result<()> {
@@ -94,10 +95,10 @@ impl<'a> Killed<'a> {
         random: &mut Rng,
         tally: &mut Tally,
     ) -> Result<u64> {
-        let state = self.directory.join(share.map_or_else(|| STATE.to_owned(), Share::state));
+        let state = self.killed.states.join(share.map_or_else(|| STATE.to_owned(), Share::state));
         let mut begin = self.anew();
         for _ in 0..self.scenario.kills {
-            let mut command = self.command(&self.directory, share, random);
+            let mut command = self.command(&self.killed, share, random);
             tally.kills += 1;
             match tool::kill_after(command.args(begin), moment(random, length))? {
                 End::Killed => tally.hits += 1,
@@ -111,13 +112,13 @@ impl<'a> Killed<'a> {
             tally.resumes += 1;
             tally.with_state += u64::from(state.exists());
         }
-        let mut command = self.command(&self.directory, share, random);
+        let mut command = self.command(&self.killed, share, random);
         check::records_read(&process::json_line(command.args(begin))?)
     }
 
     /// Makes one backup of the shares, which may be killed too.
     fn close(&self, random: &mut Rng, tally: &mut Tally) -> Result<()> {
-        let complete = || self.stage.complete(self.scenario.envelope, &self.directory);
+        let complete = || self.stage.complete(self.scenario.envelope, &self.killed.directory);
         tally.kills += 1;
         if let End::Killed = tool::kill_after(&mut complete(), moment(random, LONGEST_CLOSE))? {
             tally.hits += 1;
@@ -127,9 +128,10 @@ impl<'a> Killed<'a> {
         Ok(())
     }
 
-    fn command(&self, directory: &Path, share: Option<Share>, random: &mut Rng) -> Command {
+    fn command(&self, place: &Place, share: Option<Share>, random: &mut Rng) -> Command {
         let source = self.stage.source(self.scenario);
-        let mut command = self.stage.backup(source, self.scenario.envelope, directory);
+        let mut command = self.stage.backup(source, self.scenario.envelope, &place.directory);
+        command.args(place.state_flags());
         command.args(self.scenario.selection.flags()).args(&self.scenario.flags).args(backup_attempt(random));
         if let Some(Share { number, of }) = share {
             command.arg("--shard").arg(format!("{number}/{of}"));
@@ -145,7 +147,7 @@ impl<'a> Killed<'a> {
     /// Returns the flags that go on with a killed backup. Before it had a state, the backup that it was to take the place of
     /// isn't touched, and would be taken for what was asked for.
     fn go_on(&self, state: &Path, random: &mut Rng) -> Result<&'static [&'static str]> {
-        let run = check::run_of_manifest(&self.directory)?;
+        let run = check::run_of_manifest(&self.killed.directory)?;
         let is_untouched = self.earlier.as_ref().is_some_and(|(earlier, _)| *earlier == run);
         let anew = random.u8(0..8) == 0;
         Ok(if anew || (is_untouched && !state.exists()) { &["--remove-files"] } else { &["--continue"] })
@@ -153,7 +155,7 @@ impl<'a> Killed<'a> {
 
     /// What passes for whole is whole: the earlier backup or the new one. The earlier one is there until the new one is.
     fn check_between(&self) -> Result<()> {
-        let found = check::records_of_whole(self.stage, self.scenario.envelope, &self.directory)?;
+        let found = check::records_of_whole(self.stage, self.scenario.envelope, &self.killed.directory)?;
         let new = stage::records(&self.expected);
         let earlier = self.earlier.as_ref().map(|(_, records)| *records);
         ensure!(
@@ -167,9 +169,9 @@ impl<'a> Killed<'a> {
         let records = stage::records(&self.expected);
         ensure!(read == records, "{read} of {records} records read");
         let envelope = self.scenario.envelope;
-        check::check_whole(self.stage, envelope, &self.directory, records)?;
+        check::check_whole(self.stage, envelope, &self.killed, records)?;
         let restored = stage::empty(self.scenario.nodes)?;
-        let mut restore = self.stage.restore(&restored, envelope, &self.directory);
+        let mut restore = self.stage.restore(&restored, envelope, &self.killed.directory);
         process::json_line(&mut restore).context("restore")?;
         check_equal(&self.expected, &restored)
     }

@@ -6,7 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{scenario::Envelope, stage::Stage, tool};
+use super::{
+    scenario::Envelope,
+    stage::{Place, Stage},
+    tool,
+};
 
 /// Returns how many records the backup in a directory has; none if it isn't whole.
 pub(crate) fn records_of_whole(stage: &Stage, envelope: Envelope, directory: &Path) -> Result<Option<u64>> {
@@ -21,16 +25,23 @@ pub(crate) fn records_of_whole(stage: &Stage, envelope: Envelope, directory: &Pa
     Ok(Some(count(&report, "/records/read")?))
 }
 
-/// Checks that a directory holds a backup of so many records and nothing beside it.
-pub(crate) fn check_whole(stage: &Stage, envelope: Envelope, directory: &Path, records: u64) -> Result<()> {
-    let found = records_of_whole(stage, envelope, directory)?;
+/// Checks that a directory holds a backup of so many records and nothing beside it, and that no state is left.
+pub(crate) fn check_whole(stage: &Stage, envelope: Envelope, place: &Place, records: u64) -> Result<()> {
+    let found = records_of_whole(stage, envelope, &place.directory)?;
     ensure!(found == Some(records), "validation finds {found:?} of {records} records");
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+    for name in names(&place.directory)? {
         let belongs = name.ends_with(".asb") || name == MANIFEST || name.starts_with("asbackup.extra.");
         ensure!(belongs && !name.ends_with(".part"), "{name} is left");
     }
+    if place.states != place.directory {
+        let left = names(&place.states)?;
+        ensure!(left.is_empty(), "{left:?} is left beside states");
+    }
     Ok(())
+}
+
+fn names(directory: &Path) -> Result<Vec<String>> {
+    fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
 /// Checks that a report is one of a job that is done and accounts for all records, and returns how many it read.

@@ -12,7 +12,7 @@ use super::Tally;
 use super::backup::keep_if_failed;
 use super::check;
 use super::scenario::{Scenario, Selection, backup_attempt, moment, restore_attempt};
-use super::stage::{self, Stage, check_equal};
+use super::stage::{self, Place, Stage, check_equal};
 use super::tool::{self, End};
 use crate::process;
 
@@ -23,18 +23,19 @@ pub(crate) fn run(stage: &Stage, scenario: &Scenario, tally: &mut Tally) -> Resu
     keep_if_failed(folder, result)
 }
 
-fn play(stage: &Stage, scenario: &Scenario, directory: &Path, tally: &mut Tally) -> Result<()> {
+fn play(stage: &Stage, scenario: &Scenario, folder: &Path, tally: &mut Tally) -> Result<()> {
     let random = &mut scenario.random();
+    let place = Place::new(scenario, folder, "backup");
     let source = stage.source(scenario);
-    let mut backup = stage.backup(source, scenario.envelope, directory);
+    let mut backup = stage.backup(source, scenario.envelope, &place.directory);
     process::json_line(backup.args(backup_attempt(random))).context("backup")?;
-    let killed = Killed { stage, scenario, directory, target: stage::empty(scenario.nodes)? };
+    let killed = Killed { stage, scenario, place: &place, target: stage::empty(scenario.nodes)? };
     let report = killed.play(tally, random)?;
 
     let everything = stage::records(source);
     let read = check::records_read(&report)?;
     ensure!(read == everything, "{read} of {everything} records read: {report}");
-    check::check_whole(stage, scenario.envelope, directory, everything)?;
+    check::check_whole(stage, scenario.envelope, &place, everything)?;
     if scenario.selection == Selection::All {
         return check_equal(source, &killed.target);
     }
@@ -45,7 +46,7 @@ fn play(stage: &Stage, scenario: &Scenario, directory: &Path, tally: &mut Tally)
 struct Killed<'a> {
     stage: &'a Stage,
     scenario: &'a Scenario,
-    directory: &'a Path,
+    place: &'a Place,
     target: TestServer,
 }
 
@@ -67,14 +68,15 @@ impl Killed<'_> {
             // Beginning anew is allowed too: what is there already is answered as such.
             begin = if random.u8(0..8) == 0 { &[] } else { &["--continue"] };
             tally.resumes += 1;
-            tally.with_state += u64::from(self.directory.join(STATE).exists());
+            tally.with_state += u64::from(self.place.states.join(STATE).exists());
         }
         process::json_line(self.command(&self.target, random).args(begin))
     }
 
     fn command(&self, target: &TestServer, random: &mut Rng) -> Command {
-        let mut command = self.stage.restore(target, self.scenario.envelope, self.directory);
+        let mut command = self.stage.restore(target, self.scenario.envelope, &self.place.directory);
         command
+            .args(self.place.state_flags())
             .args(self.scenario.selection.flags())
             .args(&self.scenario.flags)
             .args(restore_attempt(random));

@@ -22,6 +22,8 @@ pub(crate) struct Scenario {
     pub(crate) kills: u32,
     /// How many jobs make the backup.
     pub(crate) shares: u16,
+    /// Whether states lie in a directory of their own.
+    pub(crate) states_apart: bool,
 }
 
 /// Which job is killed.
@@ -77,6 +79,7 @@ impl Scenario {
             target: choose(random, &[Target::Empty, Target::Empty, Target::Same, Target::Other]),
             kills: random.u32(1..=4),
             shares: 1,
+            states_apart: choose(random, &[false, false, true]),
         };
         // Shares take the place of no other backup.
         if half == Half::Backup && scenario.target == Target::Empty {
@@ -185,7 +188,8 @@ fn choose<T: Copy>(random: &mut Rng, all: &[T]) -> T {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, half, nodes, selection, envelope, flags, target, kills: _, shares } = self;
+        let Self { seed, half, nodes, selection, envelope, flags, target, kills: _, shares, states_apart } =
+            self;
         write!(f, "seed {seed}: {half:?}, {nodes} nodes, {selection:?}")?;
         if let Some(cipher) = envelope.cipher {
             write!(f, ", {cipher}")?;
@@ -196,6 +200,9 @@ impl fmt::Display for Scenario {
         }
         if *shares > 1 {
             write!(f, ", in {shares} shares")?;
+        }
+        if *states_apart {
+            write!(f, ", states apart")?;
         }
         flags.iter().try_for_each(|flag| write!(f, " {flag}"))
     }

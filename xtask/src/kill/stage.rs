@@ -1,5 +1,6 @@
 //! What all runs share: the programs, and servers with the data that is copied.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -101,6 +102,30 @@ impl Stage {
             Target::Other => command.args(["--modified-after", "2020-01-01"]),
         };
         Some(command)
+    }
+}
+
+/// Where a backup lies, and the states of its jobs.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) directory: PathBuf,
+    pub(crate) states: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new(scenario: &Scenario, folder: &Path, name: &str) -> Self {
+        let directory = folder.join(name);
+        let states =
+            if scenario.states_apart { folder.join(format!("{name}.states")) } else { directory.clone() };
+        Self { directory, states }
+    }
+
+    /// Returns the flags that say where states lie, if that has to be said.
+    pub(crate) fn state_flags(&self) -> Vec<&OsStr> {
+        if self.states == self.directory {
+            return Vec::new();
+        }
+        vec!["--state-dir".as_ref(), self.states.as_os_str()]
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
         DocumentError, Hashing, ListedFile, SetIndex, ShardName, check_head, check_named_seal,
         partition_list, seal,
     },
+    naming,
     progress::Counters,
     sink::file::EntryCounts,
 };
@@ -197,6 +198,13 @@ impl State {
             counts: Counts::default(),
             ..self.clone()
         }
+    }
+
+    /// Returns the state of the same run if it had no files yet. `first_file` may be lower than that of the run.
+    pub(super) fn without_files(&self, first_file: u64) -> Self {
+        let numbers = self.files.iter().filter_map(|file| naming::number(&file.name));
+        let first_file = numbers.fold(first_file.min(self.first_file), u64::min);
+        Self { files: Vec::new(), first_file, ..self.without_data() }
     }
 
     /// Returns the partitions that are done.

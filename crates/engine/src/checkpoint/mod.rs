@@ -29,7 +29,7 @@ use crate::{
 
 pub(crate) use document::{FileState, Metadata, State, StateFile};
 pub(crate) use lock::{End, Hold, lock};
-pub(crate) use start::{Start, files_of_unfinished, start};
+pub(crate) use start::{Start, Unfinished, start};
 
 /// Keeps the state of a backup, or doesn't if that isn't wanted.
 #[derive(Debug)]

@@ -75,6 +75,9 @@ pub(crate) fn start(
         None => (fresh(), false),
     };
     let Begun { complete, unfinished, .. } = begun;
+    if config.shard.is_none() && !has_state_beside && complete.is_none() {
+        sign(target, &state, &Hashing::of(key))?;
+    }
     Ok(Start { hold, place: place.clone(), state, resumed, complete, unfinished })
 }
 
@@ -93,12 +96,60 @@ fn single(
     Ok(Start { hold: Hold::default(), place, state, resumed: false, complete: None, unfinished: Vec::new() })
 }
 
-/// Returns the names of the files of a run that hasn't ended, by the state that it left; none if there is no state that
-/// can be read.
-pub(crate) fn files_of_unfinished(source: &Local) -> Option<Vec<String>> {
-    let bytes = manifest::read(source, naming::STATE).ok()?.ok()?;
-    let state = State::decode_names(&bytes).ok()?;
-    Some(state.files.into_iter().map(|file| file.name).collect())
+/// Leaves a state without files as the sign of a run, so that what it writes is told from what was there before.
+fn sign(target: &Local, state: &State, hashing: &Hashing) -> Result<(), Error> {
+    let earlier = read_names(target, naming::STATE_ELSEWHERE);
+    if earlier.as_ref().is_some_and(|earlier| earlier.run == state.run) {
+        return Ok(());
+    }
+    // What another run has left, if anything, isn't part of a backup either.
+    let first_file = earlier.map_or(u64::MAX, |earlier| earlier.first_file);
+    // A state is written under this name before it is given its own.
+    let mut upload = target.upload(naming::STATE)?;
+    upload.write(state.without_files(first_file).encode(hashing).as_bytes())?;
+    upload.settle()?;
+    Ok(target.sync()?)
+}
+
+fn read_names(source: &Local, name: &str) -> Option<State> {
+    State::decode_names(&manifest::read(source, name).ok()?.ok()?).ok()
+}
+
+/// Which files are those of a run that hasn't ended.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    run: String,
+    names: BTreeSet<String>,
+    /// All from this number on.
+    first_file: Option<u64>,
+}
+
+impl Unfinished {
+    /// Returns those that a run's state tells of, or its sign; none if there is neither that can be read.
+    pub(crate) fn find(source: &Local) -> Option<Self> {
+        match read_names(source, naming::STATE) {
+            Some(State { run, files, .. }) => {
+                let names = files.into_iter().map(|file| file.name).collect();
+                Some(Self { run, names, first_file: None })
+            }
+            None => read_names(source, naming::STATE_ELSEWHERE).map(|State { run, first_file, .. }| Self {
+                run,
+                names: BTreeSet::new(),
+                first_file: Some(first_file),
+            }),
+        }
+    }
+
+    /// Returns whether a manifest is that of the run, which was killed just before its end then.
+    pub(crate) fn is_of(&self, manifest: &Manifest) -> bool {
+        manifest.run() == Some(&self.run)
+    }
+
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let name = name.strip_suffix(".part").unwrap_or(name);
+        let is_from_first = |first| naming::number(name).is_some_and(|number| number >= first);
+        self.names.contains(name) || self.first_file.is_some_and(is_from_first)
+    }
 }
 
 /// What lies in a target.
@@ -147,10 +198,29 @@ impl Found<'_> {
             }
             self.place.remove()?;
         }
+        self.drop_run_with_state_elsewhere(&mut names)?;
         let goes = |name: &&String| naming::is_unfinished(name) || naming::is_of_share(name);
         let unfinished = names.iter().filter(goes).cloned().collect();
         let replaced = names.into_iter().filter(|name| naming::is_data(name) || naming::is_side_file(name));
         Ok(Begun { replaced: replaced.collect(), unfinished, ..Begun::default() })
+    }
+
+    /// Removes what a run has left that keeps its state at another place than this one. If this run is killed as well, what
+    /// is left of that one must still be told from the backup that is there.
+    fn drop_run_with_state_elsewhere(&self, names: &mut Vec<String>) -> Result<(), Error> {
+        let Some(unfinished) = Unfinished::find(self.target) else { return Ok(()) };
+        let manifest = match self.read_manifest()?.transpose() {
+            Ok(manifest) => manifest,
+            // It may be the one that the run ended with.
+            Err(_) => return Ok(()),
+        };
+        let is_listed = |name: &str| manifest.as_ref().is_some_and(|manifest| manifest.lists(name));
+        let (dropped, others): (Vec<_>, Vec<_>) = std::mem::take(names)
+            .into_iter()
+            .partition(|name| unfinished.holds(name) && !is_listed(name) || name == naming::STATE);
+        *names = others;
+        let (state, files): (Vec<_>, Vec<_>) = dropped.into_iter().partition(|name| name == naming::STATE);
+        files.iter().chain(&state).try_for_each(|name| Ok(self.target.remove(name)?))
     }
 
     /// Goes on with the run that is there.

@@ -257,6 +257,12 @@ impl Manifest {
         self.files.len() as u64
     }
 
+    /// Returns whether it lists a file.
+    pub(crate) fn lists(&self, name: &str) -> bool {
+        let extra = self.extra.iter().map(|file| &file.name);
+        self.files.iter().map(|file| &file.name).chain(extra).any(|listed| listed == name)
+    }
+
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }

@@ -23,7 +23,8 @@ use super::{
     unclosed::Unclosed,
 };
 use crate::{
-    Error, ErrorKind, checkpoint,
+    Error, ErrorKind,
+    checkpoint::Unfinished,
     config::{ExpectedCompression, ExtraFiles, ManifestRule},
     error::Builder,
     naming,
@@ -245,9 +246,9 @@ impl BackupSet {
             let message = format!("{path} holds a backup whose shares aren't made one yet: {shares}");
             self.findings.push(Finding::new(naming::MANIFEST, FindingKind::Unclosed, message));
         } else if let Some(left) = left {
-            let unfinished = checkpoint::files_of_unfinished(source);
+            let unfinished = Unfinished::find(source);
             let is_of_it =
-                |file: &StoredFile| unfinished.as_ref().is_none_or(|names| names.contains(&file.name));
+                |file: &StoredFile| unfinished.as_ref().is_none_or(|files| files.holds(&file.name));
             let (of_it, others): (Vec<_>, Vec<_>) = stored.into_iter().partition(is_of_it);
             // A backup of another tool, which the run that was interrupted was to replace.
             if !others.is_empty() {
@@ -348,12 +349,14 @@ impl BackupSet {
         rules: &SetRules,
     ) -> Result<(), Error> {
         let files = manifest.files.iter().map(|file| &file.name);
-        let unfinished = checkpoint::files_of_unfinished(source).unwrap_or_default();
-        let known: BTreeSet<&String> = files.chain(&manifest.replaces).chain(&unfinished).collect();
+        let known: BTreeSet<&String> = files.chain(&manifest.replaces).collect();
+        let unfinished = Unfinished::find(source).filter(|unfinished| !unfinished.is_of(manifest));
+        let is_unfinished = |name: &str| unfinished.as_ref().is_some_and(|files| files.holds(name));
         let others = stored.iter().filter(|file| naming::is_data(&file.name) && !known.contains(&file.name));
         for file in others {
-            let of_others = namespace_of(source, &file.name, rules)?
-                .is_some_and(|namespace| namespace != manifest.namespace.as_bytes());
+            let of_others = is_unfinished(&file.name)
+                || namespace_of(source, &file.name, rules)?
+                    .is_some_and(|namespace| namespace != manifest.namespace.as_bytes());
             if rules.extra == ExtraFiles::Refuse && !of_others {
                 self.find(&file.name, FindingKind::Extra, "isn't in the manifest");
             } else {

@@ -9,12 +9,14 @@ use asbackup::{
 use asbackup_storage::Fault;
 use asbackup_testserver::TestServer;
 
+use crate::moments::copy;
 use crate::setup::{
     NAMESPACE, assert_same, back_up, backup_config, client, data_files, files, loaded_server, restore_config,
     server,
 };
 
 const MANIFEST: &str = "asbackup.manifest.json";
+const SIGN: &str = "asbackup.state.json.part";
 
 async fn back_up_to(from: &TestServer, config: BackupConfig, to: Local) -> Result<Arc<BackupReport>, Error> {
     client(from).await.backup(config, to).wait().await
@@ -224,6 +226,67 @@ async fn backup_without_a_state_beside_it_that_is_killed_at_any_step_never_looks
             assert_eq!((report.findings.len(), report.records.read), (0, 500), "step {step}");
             assert_eq!(report.source.completeness, Completeness::Checked, "step {step}");
             assert!(files(directory.path()).keys().all(|name| !name.ends_with(".part")), "step {step}");
+            if ended.is_ok() {
+                assert!(step > 10, "{step} steps are too few for this test");
+                break;
+            }
+        }
+    }
+}
+
+/// Checks that a directory holds all 500 records, or the 300 that were there before.
+async fn assert_new_or_old(directory: &Path, is_old_checked: bool, step: u64) {
+    let report = validate(Local::directory(directory), ExtraFiles::Refuse).await;
+    let is_checked = report.source.completeness == Completeness::Checked;
+    match report.findings.as_slice() {
+        // The sign of the new one is there, but nothing in it yet.
+        [finding] if !is_old_checked => {
+            assert_eq!(finding.kind, FindingKind::Unfinished, "step {step}");
+            assert!(fs::read(directory.join(SIGN)).unwrap().is_empty(), "step {step}");
+        }
+        findings => {
+            assert_eq!(findings, [], "step {step}");
+            match report.records.read {
+                500 => assert!(is_checked, "step {step}"),
+                records => assert_eq!((records, is_checked), (300, is_old_checked), "step {step}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_backup_is_whole_when_one_without_a_state_beside_it_was_to_replace_it_and_is_killed_at_any_step()
+{
+    let (old, from) = (loaded_server(300), loaded_server(500));
+    for (is_old_checked, is_elsewhere) in [(true, true), (true, false), (false, true), (false, false)] {
+        let before = tempfile::tempdir().unwrap();
+        back_up_into_files(&old, Local::directory(before.path())).await.unwrap();
+        if !is_old_checked {
+            fs::remove_file(before.path().join(MANIFEST)).unwrap();
+        }
+        for step in 0.. {
+            let directory = copy(before.path());
+            let at = |step| Local::directory(directory.path()).failing_at(step, Fault::Kill);
+            let states = tempfile::tempdir().unwrap();
+            let mut config = replacing();
+            config.file_limit = Some(ByteSize(50_000));
+            match is_elsewhere {
+                true => config.state_directory = Some(states.path().to_owned()),
+                false => config.checkpoint = Checkpoint::Off,
+            }
+            let ended = back_up_to(&from, config.clone(), at(step)).await;
+            assert_new_or_old(directory.path(), is_old_checked, step).await;
+            // Nor does it matter where those keep their states that come next.
+            let _ = back_up_into_files(&from, at(step % 31)).await;
+            assert_new_or_old(directory.path(), is_old_checked, step).await;
+            let _ = back_up_to(&from, config.clone(), at(step % 17)).await;
+            assert_new_or_old(directory.path(), is_old_checked, step).await;
+            back_up_to(&from, config, Local::directory(directory.path())).await.unwrap();
+            let report = validate(Local::directory(directory.path()), ExtraFiles::Refuse).await;
+            assert_eq!((report.findings.len(), report.records.read), (0, 500), "step {step}");
+            let names = files(directory.path()).into_keys();
+            let left: Vec<_> = names.filter(|name| !name.ends_with(".asb") && name != MANIFEST).collect();
+            assert_eq!(left, Vec::<String>::new(), "step {step}");
             if ended.is_ok() {
                 assert!(step > 10, "{step} steps are too few for this test");
                 break;
