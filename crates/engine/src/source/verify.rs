@@ -77,7 +77,7 @@ fn verify_files(
 ) -> Result<(), Error> {
     let mut buffer = vec![0; CHUNK_BYTES];
     while let Some(SetFile { stored, listed, opening, .. }) = files.take() {
-        let mut input = source.read(&stored.name)?;
+        let mut input = job.paced(source.read(&stored.name)?);
         let mut hash = Hashing::of(opening.key.as_ref()).begin();
         loop {
             if job.token.is_cancelled() {

@@ -2,7 +2,9 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use asbackup::{BackupConfig, ByteSize, ErrorKind, Local, Parallelism, RestoreConfig, ScanPermits};
+use asbackup::{
+    BackupConfig, ByteSize, ErrorKind, Local, Parallelism, RestoreConfig, ScanPermits, Verification,
+};
 use asbackup_codec::wire::ResultCode;
 use asbackup_testserver::{Command, Fault, FaultAction};
 
@@ -50,9 +52,13 @@ async fn bandwidth_holds_a_job_back() {
     let (mut backup, mut restore) = (parallel_backup(), restore_config());
     backup.limits.bandwidth = Some(ByteSize(3 * bytes as u64));
     restore.limits.bandwidth = Some(ByteSize(3 * bytes as u64));
-    let (backup_ms, restore_ms) = run(backup, restore).await;
+    let (backup_ms, restore_ms) = run(backup, restore.clone()).await;
     // A third of a second, but for the headers of a backup's files and what a pause of the limiter makes up for.
     assert!(backup_ms >= 300 && restore_ms >= 300, "{backup_ms} ms, {restore_ms} ms");
+    // What is checked before it is used is read twice.
+    restore.verification = Verification::First;
+    let (_, restore_ms) = run(backup_config(), restore).await;
+    assert!(restore_ms >= 600, "{restore_ms} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
