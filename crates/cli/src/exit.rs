@@ -83,8 +83,8 @@ impl Exit {
 
     fn of_error(kind: ErrorKind, moved: bool) -> Self {
         match kind {
-            ErrorKind::Config => Self::Usage,
-            ErrorKind::Connect => Self::Unreachable,
+            ErrorKind::Config | ErrorKind::Secret | ErrorKind::State => Self::Usage,
+            ErrorKind::Connect | ErrorKind::Auth => Self::Unreachable,
             ErrorKind::Storage if !moved => Self::Unreachable,
             ErrorKind::Format | ErrorKind::Integrity => Self::Damaged,
             ErrorKind::Refused => Self::Refused,

@@ -39,18 +39,11 @@ impl Failure {
 
     /// Returns the failure of a connection that never was.
     pub(crate) fn connect(error: &ClusterError) -> Self {
-        let mut failure = Self::new(ErrorKind::Connect, "cannot connect to the cluster").because(error);
+        let kind = if error.is_of_login() { ErrorKind::Auth } else { ErrorKind::Connect };
+        let mut failure = Self::new(kind, "cannot connect to the cluster").because(error);
         failure.place.node = error.node().map(str::to_owned);
-        match error.reason() {
-            "tls" => failure.hint = Some("check --tls-cafile, --tls-name and --tls-protocols"),
-            "unknown_user"
-            | "bad_password"
-            | "bad_credential"
-            | "not_authenticated"
-            | "security_not_supported" => {
-                failure.hint = Some("check --user, --password and --auth");
-            }
-            _ => {}
+        if error.reason() == "tls" {
+            failure.hint = Some("check --tls-cafile, --tls-name and --tls-protocols");
         }
         failure
     }
@@ -100,6 +93,7 @@ impl From<Error> for Failure {
 fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Connect => Some("check --host and --port"),
+        ErrorKind::Auth => Some("check --user, --password and --auth"),
         ErrorKind::Scan => Some("raise --max-retries or --socket-timeout if the cluster is only slow"),
         ErrorKind::Storage => Some("check the path, its permissions and the free space"),
         ErrorKind::Internal => Some("this is a bug: please report it, with the log of --verbose"),

@@ -21,6 +21,8 @@ pub(crate) struct Sample {
     bytes: u64,
     /// How much is done, from 0 to 1, if that is known.
     share: Option<f64>,
+    /// Records, bytes and share that earlier runs had done.
+    before: (u64, u64, Option<f64>),
 }
 
 /// How a job gets on.
@@ -48,6 +50,7 @@ impl From<Progress> for Sample {
             records: progress.records_read,
             bytes: progress.bytes_stored,
             share: progress.share(),
+            before: (progress.before.records, progress.before.bytes_stored, progress.share_before()),
         }
     }
 }
@@ -55,11 +58,16 @@ impl From<Progress> for Sample {
 impl Meter {
     /// Takes the sample of this moment.
     pub(crate) fn read(&mut self, sample: Sample) -> Reading {
+        // What earlier runs did is known only after a moment.
+        if self.samples.front().is_some_and(|first| first.before != sample.before) {
+            self.samples.clear();
+        }
         // The oldest sample that is kept is the last one before the window, so that the window is always covered.
         while self.samples.get(1).is_some_and(|second| second.elapsed + WINDOW <= sample.elapsed) {
             self.samples.pop_front();
         }
-        let zero = Sample { elapsed: Duration::ZERO, records: 0, bytes: 0, share: None };
+        let (records, bytes, share) = sample.before;
+        let zero = Sample { elapsed: Duration::ZERO, records, bytes, share, ..sample };
         let first = self.samples.front().copied().unwrap_or(zero);
         self.samples.push_back(sample);
         let per_s = |count| per_second(count, sample.elapsed.saturating_sub(first.elapsed));
@@ -70,7 +78,9 @@ impl Meter {
             bytes: sample.bytes,
             bytes_per_s: per_s(sample.bytes - first.bytes),
             elapsed_s: sample.elapsed.as_secs(),
-            remaining_s: sample.share.and_then(|share| remaining_s(share, sample.elapsed)),
+            remaining_s: sample
+                .share
+                .and_then(|done| remaining_s(share.unwrap_or(0.0), done, sample.elapsed)),
         }
     }
 }
@@ -128,9 +138,9 @@ fn per_second(count: u64, time: Duration) -> u64 {
     u64::try_from(u128::from(count) * 1000 / time.as_millis().max(1)).unwrap_or(u64::MAX)
 }
 
-/// Returns how long the rest takes at the average speed so far, if that can be told.
-fn remaining_s(share: f64, elapsed: Duration) -> Option<u64> {
-    let rest = (1.0 - share) / share;
+/// Returns how long the rest takes at the average speed since `before`, if that can be told.
+fn remaining_s(before: f64, done: f64, elapsed: Duration) -> Option<u64> {
+    let rest = (1.0 - done) / (done - before);
     Duration::try_from_secs_f64(elapsed.as_secs_f64() * rest).ok().map(|time| time.as_secs())
 }
 
@@ -139,7 +149,16 @@ mod tests {
     use super::*;
 
     fn sample(seconds: u64, records: u64, share: Option<f64>) -> Sample {
-        Sample { elapsed: Duration::from_secs(seconds), records, bytes: records << 20, share }
+        let before = (0, 0, None);
+        Sample { elapsed: Duration::from_secs(seconds), records, bytes: records << 20, share, before }
+    }
+
+    #[test]
+    fn what_earlier_runs_did_is_not_the_speed_of_this_one() {
+        let before = (700, 700 << 20, Some(0.7));
+        let reading = Meter::default().read(Sample { before, ..sample(10, 800, Some(0.8)) });
+        assert_eq!((reading.records, reading.records_per_s, reading.bytes_per_s), (800, 10, 10 << 20));
+        assert_eq!(reading.remaining_s, Some(20));
     }
 
     #[test]

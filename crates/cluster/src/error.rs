@@ -96,6 +96,25 @@ impl Error {
         self.node.as_deref()
     }
 
+    /// Returns whether the server refused the user or the certificate.
+    #[must_use]
+    pub fn is_of_login(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Server(
+                ResultCode::SECURITY_NOT_SUPPORTED
+                    | ResultCode::SECURITY_NOT_ENABLED
+                    | ResultCode::UNKNOWN_USER
+                    | ResultCode::BAD_PASSWORD
+                    | ResultCode::EXPIRED_PASSWORD
+                    | ResultCode::FORBIDDEN_PASSWORD
+                    | ResultCode::BAD_CREDENTIAL
+                    | ResultCode::NOT_AUTHENTICATED
+                    | ResultCode::NOT_WHITELISTED
+            )
+        )
+    }
+
     /// Returns whether another attempt may do better.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -28,6 +28,7 @@ use crate::{
         writer::Writer,
     },
     source::{
+        count,
         scan::{self, Filled},
         selection,
     },
@@ -75,6 +76,7 @@ async fn copy(
     if let Some(manifest) = plan.start.complete.take() {
         plan.start.hold.end(End::Remove);
         manifest.count(&job.counters);
+        job.counters.begin_here();
         notes.is_published = true;
         let warning = "the backup is complete already: nothing was done";
         job.warn(warning);
@@ -143,9 +145,8 @@ async fn copy_all(
     let open = begin(plan, files, job).await?;
     let reads_records = !config.left_out.contains(&EntryClass::Records);
     if reads_records {
-        let in_sets = job.or_cancelled(selection::object_count(cluster, config)).await?;
-        let in_sets = in_sets.map_err(crate::connect_error)?;
-        job.counters.records_total.add(selection::estimated_total(config, plan.selected, in_sets));
+        let total = count::estimate(cluster, config, plan.selected, job).await?;
+        job.counters.records_total.add(total.unwrap_or(0));
     }
     let set_indexes = match &state.metadata {
         Some(Metadata { set_indexes, warnings: before }) => {
@@ -172,6 +173,7 @@ async fn begin(plan: &BackupPlan, files: &Arc<FileSet>, job: &JobContext) -> Res
     blocking(move || {
         state.counts.restore(&job.counters);
         let open = files.take_over(&state, &job)?;
+        job.counters.begin_here();
         files.checkpoint().begin(selected)?;
         Ok(open)
     })

@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, io, sync::Arc};
 
+use asbackup_cluster::{Error as ClusterError, ResultClass, class};
+use asbackup_codec::wire::ResultCode;
 use serde::Serialize;
 
 /// Why a job ended without success. Cheap to clone, since several tasks may wait for one job.
@@ -23,8 +25,12 @@ struct Inner {
 pub enum ErrorKind {
     /// The configuration can't work; nothing was moved.
     Config,
+    /// A secret, such as the key of an encryption, can't be had; nothing was moved.
+    Secret,
     /// The cluster couldn't be reached, before anything was moved.
     Connect,
+    /// The cluster refused the user or the certificate; nothing was moved.
+    Auth,
     /// The cluster couldn't be read to the end.
     Scan,
     /// The cluster couldn't be written to.
@@ -37,6 +43,8 @@ pub enum ErrorKind {
     Format,
     /// The backup isn't what its manifest says, or has none although one is required.
     Integrity,
+    /// The state of an interrupted job can't be gone on with by this one; nothing was moved.
+    State,
     /// The job was cancelled.
     Cancelled,
     /// A mistake in this library.
@@ -86,10 +94,24 @@ impl Error {
         self.0.hint
     }
 
-    /// Returns whether the same job may succeed when it is tried again.
+    /// Returns whether the same job may succeed when it is tried again: cluster or storage failed in a way that may pass.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Connect | ErrorKind::Scan | ErrorKind::Write | ErrorKind::Storage)
+        let may_pass = match self.0.kind {
+            ErrorKind::Connect | ErrorKind::Scan | ErrorKind::Write | ErrorKind::Storage => true,
+            ErrorKind::Config
+            | ErrorKind::Secret
+            | ErrorKind::Auth
+            | ErrorKind::Refused
+            | ErrorKind::Format
+            | ErrorKind::Integrity
+            | ErrorKind::State
+            | ErrorKind::Cancelled
+            | ErrorKind::Internal => false,
+        };
+        let code = self.0.place.code.map(|code| class(ResultCode(code)));
+        let cause = self.0.source.as_ref().and_then(|source| source.downcast_ref::<ClusterError>());
+        may_pass && code != Some(ResultClass::JobFatal) && cause.is_none_or(ClusterError::is_retryable)
     }
 
     pub(crate) fn of(kind: ErrorKind, message: impl Into<String>) -> Builder {

@@ -10,7 +10,7 @@ use crate::{
 /// Fetches the key, if there is one.
 ///
 /// # Errors
-/// If it can't be had, or is no key: the configuration can't work.
+/// If it can't be had, or is no key.
 pub(crate) async fn fetch(encryption: Option<&Encryption>) -> Result<Option<AesKey>, Error> {
     let Some(Encryption { mode, key }) = encryption else { return Ok(None) };
     let derived = match key {
@@ -18,7 +18,7 @@ pub(crate) async fn fetch(encryption: Option<&Encryption>) -> Result<Option<AesK
             let file = path.clone();
             let content = blocking(move || std::fs::read(file)).await?.map_err(|error| {
                 let message = format!("cannot read the encryption key {}", path.display());
-                Error::of(ErrorKind::Config, message).source(error).build()
+                Error::of(ErrorKind::Secret, message).source(error).build()
             })?;
             DerivedKey::from_pem_file(&content).map_err(|error| no_key(&path.display().to_string(), error))?
         }
@@ -29,7 +29,7 @@ pub(crate) async fn fetch(encryption: Option<&Encryption>) -> Result<Option<AesK
 }
 
 fn no_key(what: &str, error: KeyError) -> Error {
-    Error::of(ErrorKind::Config, format!("{what} holds no encryption key"))
+    Error::of(ErrorKind::Secret, format!("{what} holds no encryption key"))
         .hint("the key is an RSA private key as PEM, without a password")
         .source(error)
         .build()

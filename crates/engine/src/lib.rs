@@ -106,7 +106,7 @@ pub use event::{Event, Events, Phase};
 pub use job::Job;
 pub use limit::ScanPermits;
 pub use manifest::{Completeness, ManifestFacts};
-pub use progress::Progress;
+pub use progress::{Moved, Progress};
 pub use report::{
     BackedUp, BackupReport, Bytes, CompleteReport, Completed, Copied, Decoded, Estimate, EstimateReport,
     Finding, FindingKind, IndexesRestored, InspectReport, Inspected, InspectedFile, InspectedIndex,
@@ -280,7 +280,11 @@ async fn blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) 
 
 /// Returns the error of a job that couldn't begin for the cluster's sake.
 fn connect_error(source: ClusterError) -> Error {
-    Error::of(ErrorKind::Connect, "the cluster doesn't answer").source(source).build()
+    let (kind, message) = match source.is_of_login() {
+        true => (ErrorKind::Auth, "the cluster refuses the login"),
+        false => (ErrorKind::Connect, "the cluster doesn't answer"),
+    };
+    Error::of(kind, message).source(source).build()
 }
 
 /// Returns the error of a job that couldn't read the cluster to the end.

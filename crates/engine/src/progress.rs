@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -28,6 +28,8 @@ pub struct Progress {
     pub bytes_stored: u64,
     /// Stored bytes that there are to read, once that is known. Restore and validate only.
     pub bytes_total: Option<u64>,
+    /// What earlier runs had done of it, if this one goes on with them.
+    pub before: Moved,
     /// Attempts that failed and were made again.
     pub retries: u64,
     /// Times that it waited because the server was overloaded or had too many scans.
@@ -36,15 +38,37 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
+/// What runs of a job have moved. All of a job's runs together, unless it says otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Moved {
+    /// Records read from the source.
+    pub records: u64,
+    /// Bytes of the decoded text.
+    pub bytes_decoded: u64,
+    /// Stored bytes.
+    pub bytes_stored: u64,
+}
+
 impl Progress {
     /// Returns how much is done, from 0 to 1, if a total is known.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
     pub fn share(&self) -> Option<f64> {
+        self.share_of(self.records_read, self.bytes_stored)
+    }
+
+    /// Returns how much of the same was done before this run.
+    #[must_use]
+    pub fn share_before(&self) -> Option<f64> {
+        self.share_of(self.before.records, self.before.bytes_stored)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+    fn share_of(&self, records: u64, bytes: u64) -> Option<f64> {
         let (done, total) = match (self.bytes_total, self.records_total) {
-            (Some(total), _) => (self.bytes_stored, total),
+            (Some(total), _) => (bytes, total),
             // Not those that are done: a backup's records are that only once their file is complete.
-            (None, Some(total)) => (self.records_read, total),
+            (None, Some(total)) => (records, total),
             (None, None) => return None,
         };
         (total > 0).then(|| (done as f64 / total as f64).min(1.0))
@@ -92,6 +116,7 @@ impl NamedCounters {
 #[derive(Debug)]
 pub(crate) struct Counters {
     started: Instant,
+    before: OnceLock<Moved>,
     pub(crate) read: Counter,
     pub(crate) written: Counter,
     pub(crate) expired: Counter,
@@ -131,6 +156,7 @@ impl Counters {
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
+            before: OnceLock::new(),
             read: Counter::default(),
             written: Counter::default(),
             expired: Counter::default(),
@@ -176,6 +202,33 @@ impl Counters {
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
+    /// What is counted so far was moved by earlier runs.
+    pub(crate) fn begin_here(&self) {
+        self.before.get_or_init(|| self.moved());
+    }
+
+    fn moved(&self) -> Moved {
+        Moved {
+            records: self.read.count(),
+            bytes_decoded: self.bytes_decoded.count(),
+            bytes_stored: self.bytes_stored.count(),
+        }
+    }
+
+    fn before(&self) -> Moved {
+        self.before.get().copied().unwrap_or_default()
+    }
+
+    /// Returns what this run has moved by itself.
+    pub(crate) fn moved_here(&self) -> Moved {
+        let (all, before) = (self.moved(), self.before());
+        Moved {
+            records: all.records.saturating_sub(before.records),
+            bytes_decoded: all.bytes_decoded.saturating_sub(before.bytes_decoded),
+            bytes_stored: all.bytes_stored.saturating_sub(before.bytes_stored),
+        }
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
@@ -190,6 +243,7 @@ impl Counters {
             records_total: known(&self.records_total),
             bytes_stored: self.bytes_stored.count(),
             bytes_total: known(&self.bytes_total),
+            before: self.before(),
             retries: self.retries.sum(),
             throttle_waits: self.throttle_waits.count(),
             elapsed: self.elapsed(),

@@ -9,7 +9,7 @@ use crate::{
     complete::Done,
     manifest::{Completeness, Manifest, ManifestFacts},
     naming,
-    progress::{Counters, Named},
+    progress::{Counters, Moved, Named},
     restore_state::{IndexCounts, UdfCounts},
 };
 
@@ -306,7 +306,7 @@ pub struct Bytes {
     pub stored: u64,
 }
 
-/// Averages over the whole run.
+/// Averages over the whole run, without what earlier runs had done.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Rates {
@@ -598,10 +598,11 @@ impl Rates {
     pub(crate) fn of(counters: &Counters, duration: Duration) -> Self {
         let per_s = |count: u64| u128::from(count) * 1000 / duration.as_millis().max(1);
         let per_s = |count: u64| u64::try_from(per_s(count)).unwrap_or(u64::MAX);
+        let Moved { records, bytes_decoded, bytes_stored } = counters.moved_here();
         Self {
-            records_per_s: per_s(counters.read.count()),
-            decoded_bytes_per_s: per_s(counters.bytes_decoded.count()),
-            stored_bytes_per_s: per_s(counters.bytes_stored.count()),
+            records_per_s: per_s(records),
+            decoded_bytes_per_s: per_s(bytes_decoded),
+            stored_bytes_per_s: per_s(bytes_stored),
         }
     }
 }

@@ -26,7 +26,6 @@ pub(super) fn select(config: &mut BackupConfig, args: &Backup) -> Result<(), Fai
         None if records.no_bins => BinSelection::None,
         None => BinSelection::All,
     };
-    config.modified = modified(records, Timestamp::now())?;
     config.lifetime = if records.no_ttl_only { Lifetime::Unlimited } else { Lifetime::Any };
     config.filter = records.filter_exp.as_deref().map(filter).transpose()?;
     config.max_records = NonZeroU64::new(records.max_records);
@@ -70,6 +69,21 @@ fn filter(text: &str) -> Result<FilterExpression, Failure> {
     text.parse().map_err(|error| wrong(&error, "change --filter-exp"))
 }
 
+/// Sets when what is backed up was last updated. A run that goes on with another one reckons from the same moment.
+pub(super) fn select_modified(
+    config: &mut BackupConfig,
+    args: &Records,
+    now: SystemTime,
+) -> Result<(), Failure> {
+    if args.modified_after.is_none() && args.modified_before.is_none() {
+        return Ok(());
+    }
+    // No clock is beyond the year 9999.
+    config.modified = modified(args, Timestamp::try_from(now).unwrap_or(Timestamp::MAX))?;
+    config.as_of = Some(now);
+    Ok(())
+}
+
 fn modified(args: &Records, now: Timestamp) -> Result<Modified, Failure> {
     let zone = if args.utc { TimeZone::UTC } else { TimeZone::system() };
     let resolve = |text: &Option<String>, hint| -> Result<Option<SystemTime>, Failure> {
@@ -102,7 +116,9 @@ mod tests {
     fn check(flags: &str, change: impl FnOnce(&mut BackupConfig)) {
         let mut expected = BackupConfig::new("test");
         change(&mut expected);
-        assert_eq!(selected(flags).unwrap(), expected, "{flags}");
+        let found = selected(flags).unwrap();
+        expected.as_of = found.as_of;
+        assert_eq!(found, expected, "{flags}");
     }
 
     #[test]

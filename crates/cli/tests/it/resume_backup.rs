@@ -24,7 +24,11 @@ fn server_that_stops() -> TestServer {
 
 /// Starts a backup and ends it by a signal when its second file is complete. Returns its exit code and last words.
 fn signalled(server: &TestServer, signal: &str, dir: &Path) -> (Option<i32>, String) {
-    let mut tool = Running::start(asbackup(), &format!("{} -n test -F 1 -d {{}}", at(server)), dir);
+    signalled_with(server, "", signal, dir)
+}
+
+fn signalled_with(server: &TestServer, flags: &str, signal: &str, dir: &Path) -> (Option<i32>, String) {
+    let mut tool = Running::start(asbackup(), &format!("{} -n test -F 1 -d {{}} {flags}", at(server)), dir);
     tool.wait_for("0_test_1.asb");
     tool.wait_for("0_test_2.asb");
     tool.signal(signal);
@@ -63,6 +67,18 @@ fn killed_backup_is_gone_on_with() {
     assert_whole(&server, dir.path());
     let again = back_up(&server, "--continue --report json", dir.path()).expect(0).report();
     assert_eq!((&again["records"]["written"], &again["outcome"]), (&json!(RECORDS), &json!("complete")));
+}
+
+#[test]
+fn ages_are_reckoned_from_when_the_first_run_began() {
+    let (server, dir) = (server_that_stops(), tempfile::tempdir().unwrap());
+    // Once more, since the first scan counts.
+    server.faults().add(Fault::new(Command::Query, FaultAction::HoldAfter(4_000_000)));
+    assert_eq!(signalled_with(&server, "-a -90m --modified-before -0s", "-KILL", dir.path()).0, None);
+    back_up(&server, "-a -91m -b -0s --continue", dir.path()).expect(2).says(&["the option modified = "]);
+    let report = back_up(&server, "-a -90m -b -0s --continue --report json", dir.path()).expect(0).report();
+    assert_eq!(report["records"]["written"], json!(RECORDS));
+    assert_whole(&server, dir.path());
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(crate) struct State {
     pub(crate) resumes: u64,
     /// When the first of them began, RFC 3339.
     pub(crate) started: String,
+    /// From when ages in the options were reckoned, RFC 3339.
+    #[serde(default)]
+    pub(crate) as_of: Option<String>,
     pub(crate) first_file: u64,
     pub(crate) next_file: u64,
     pub(crate) fingerprint: String,
@@ -122,6 +125,7 @@ pub(crate) struct Counts {
 pub(crate) struct Beginning {
     pub(crate) run: String,
     pub(crate) started: String,
+    pub(crate) as_of: Option<String>,
     pub(crate) first_file: u64,
     pub(crate) fingerprint: String,
     pub(crate) options: Value,
@@ -132,7 +136,7 @@ pub(crate) struct Beginning {
 
 impl State {
     pub(crate) fn new(beginning: Beginning) -> Self {
-        let Beginning { run, started, first_file, fingerprint, options, shard, replaces, hashing } =
+        let Beginning { run, started, as_of, first_file, fingerprint, options, shard, replaces, hashing } =
             beginning;
         Self {
             format: FORMAT.to_owned(),
@@ -140,6 +144,7 @@ impl State {
             run,
             resumes: 0,
             started,
+            as_of,
             first_file,
             next_file: first_file,
             fingerprint,
@@ -388,6 +393,7 @@ mod tests {
 
     fn state_with(key: Option<&AesKey>) -> State {
         let mut state = State::new(Beginning {
+            as_of: None,
             run: "r".to_owned(),
             started: "2026-01-01T00:00:00Z".to_owned(),
             first_file: 3,

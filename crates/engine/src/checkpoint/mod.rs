@@ -259,6 +259,7 @@ mod tests {
         let target = Local::directory(folder.path());
         let place = StatePlace { directory: target.clone(), name: "state".to_owned() };
         let state = State::new(Beginning {
+            as_of: None,
             run: "r".to_owned(),
             started: "2026-01-01T00:00:00Z".to_owned(),
             first_file: 1,

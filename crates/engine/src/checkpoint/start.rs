@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
-    config::{BackupConfig, Checkpoint, ExistingFiles, ExtraFiles, ManifestRule},
+    config::{BackupConfig, Checkpoint, ExistingFiles, ExtraFiles, ManifestRule, filter},
     manifest::{self, DocumentError, Hashing, Manifest, SetRules, ShardName},
     naming::{self, ShareFile},
     report,
@@ -319,6 +319,7 @@ impl Found<'_> {
         State::new(Beginning {
             run: format!("{:016x}", fastrand::u64(..)),
             started: report::rfc3339(started),
+            as_of: self.config.as_of.map(filter::rfc3339),
             first_file: match self.config.shard {
                 Some(shard) => u64::from(shard.index()),
                 None => self.names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
@@ -395,13 +396,13 @@ impl Found<'_> {
         let before = share(state.shard.map(ShardName::text));
         let now = share(self.config.shard.map(|shard| shard.to_string()));
         let message = format!("{} is the state of {before}, but this run is of {now}", self.place.name);
-        Err(Error::of(ErrorKind::Config, message).hint("change --shard, or name another state").build())
+        Err(Error::of(ErrorKind::State, message).hint("change --shard, or name another state").build())
     }
 
     fn unfinished_run(&self) -> Error {
         let path = self.target.path().display();
         let message = format!("the target {path} isn't empty: it holds an unfinished backup");
-        Error::of(ErrorKind::Config, message)
+        Error::of(ErrorKind::State, message)
             .place(|place| place.file = Some(self.place.name.clone()))
             .hint(self.way_out(
                 "go on with it with --continue, or replace it with --remove-files",
@@ -444,7 +445,7 @@ impl Found<'_> {
     fn nothing_to_continue(&self) -> Error {
         let (path, name) = (self.target.path().display(), &self.place.name);
         let message = format!("{path} has no {name}, so there is no run to go on with, and it isn't empty");
-        Error::of(ErrorKind::Config, message)
+        Error::of(ErrorKind::State, message)
             .hint(self.way_out(
                 "name the state with --continue NAME or --state-dir, or replace what is there with --remove-files",
                 "name the state with --continue NAME or --state-dir, or choose another directory",
@@ -460,12 +461,12 @@ impl Found<'_> {
                 let message = format!(
                     "{name} isn't a state of this program, but perhaps one of backup-go or the C tools"
                 );
-                Error::of(ErrorKind::Config, message).hint(
+                Error::of(ErrorKind::State, message).hint(
                     "finish that backup with the tool that began it, or start anew in an empty directory",
                 )
             }
             DocumentError::Format { .. } | DocumentError::Version { .. } => {
-                Error::of(ErrorKind::Config, format!("{name} isn't a state that this program can go on with"))
+                Error::of(ErrorKind::State, format!("{name} isn't a state that this program can go on with"))
                     .hint("start anew in an empty directory, or with --remove-files")
                     .source(error)
             }
@@ -513,7 +514,7 @@ pub(super) fn check_options(before: &Value, now: &Value, of: &str) -> Result<(),
         if value(before) != value(now) {
             let (before, now) = (value(before), value(now));
             let message = format!("{of} has the option {name} = {before}, but this run has {now}");
-            return Err(Error::of(ErrorKind::Config, message)
+            return Err(Error::of(ErrorKind::State, message)
                 .hint("give the options that the backup was begun with, or start anew in an empty directory")
                 .build());
         }
@@ -540,12 +541,28 @@ fn place(config: &BackupConfig, target: &Local) -> Result<StatePlace, Error> {
     }
     if config.checkpoint == Checkpoint::Off && config.existing == ExistingFiles::Continue {
         let message = "a run that keeps no state can't go on with an earlier one";
-        return Err(Error::of(ErrorKind::Config, message)
-            .hint("leave out --no-resume or --continue")
-            .build());
+        let hint = match target.is_directory() {
+            true => "leave out --no-resume or --continue",
+            false => "only a backup into a --directory keeps one: leave out --continue",
+        };
+        return Err(Error::of(ErrorKind::Config, message).hint(hint).build());
     }
     let directory = config.state_directory.as_ref().map_or_else(|| target.clone(), Local::directory);
     Ok(StatePlace { directory, name })
+}
+
+impl BackupConfig {
+    /// Returns the [`Self::as_of`] of the unfinished backup in a target, if this one is to go on with it. Times that are
+    /// reckoned from then are the same as those that it was begun with. Reads the state, and blocks meanwhile.
+    #[must_use]
+    pub fn as_of_unfinished(&self, target: &Local) -> Option<SystemTime> {
+        if self.existing != ExistingFiles::Continue {
+            return None;
+        }
+        let place = place(self, target).ok()?;
+        let as_of: jiff::Timestamp = read_names(&place.directory, &place.name)?.as_of?.parse().ok()?;
+        Some(as_of.into())
+    }
 }
 
 impl Start {

@@ -1,6 +1,11 @@
 //! What a backup may be asked for.
 
-use std::{collections::BTreeSet, num::NonZeroU64, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    num::NonZeroU64,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use asbackup_codec::asb::Spelling;
 
@@ -29,6 +34,9 @@ pub struct BackupConfig {
     pub bins: BinSelection,
     /// When the records that are read were last updated. Default: at any time.
     pub modified: Modified,
+    /// The moment that ages such as "two days ago" in [`Self::modified`] were reckoned from, which the state keeps for
+    /// [`Self::as_of_unfinished`]. Default: none, as for times that aren't ages.
+    pub as_of: Option<SystemTime>,
     /// Whether records that expire are read. Default: yes.
     pub lifetime: Lifetime,
     /// A condition of the server that each record must meet. Default: none.
@@ -85,6 +93,7 @@ impl BackupConfig {
             sets: None,
             bins: BinSelection::All,
             modified: Modified::default(),
+            as_of: None,
             lifetime: Lifetime::Any,
             filter: None,
             max_records: None,

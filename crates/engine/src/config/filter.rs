@@ -32,10 +32,7 @@ impl Modified {
 
     /// Returns both bounds in RFC 3339, UTC, with all digits that they have.
     pub(crate) fn rfc3339(&self) -> [Option<String>; 2] {
-        // The calendar ends in the year 9999.
-        let text =
-            |time| Timestamp::try_from(time).map_or_else(|_| format!("{time:?}"), |time| time.to_string());
-        [self.after.map(text), self.before.map(text)]
+        [self.after.map(rfc3339), self.before.map(rfc3339)]
     }
 
     /// Returns the upper bound, which isn't included.
@@ -43,6 +40,12 @@ impl Modified {
     pub fn before(&self) -> Option<SystemTime> {
         self.before
     }
+}
+
+/// Returns a time in RFC 3339, UTC, with all digits that it has.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    // The calendar ends in the year 9999.
+    Timestamp::try_from(time).map_or_else(|_| format!("{time:?}"), |time| time.to_string())
 }
 
 /// A lower bound that isn't below the upper one.

@@ -2,7 +2,7 @@
 
 mod backup;
 mod envelope;
-mod filter;
+pub(crate) mod filter;
 mod limits;
 mod prefix;
 mod quantity;

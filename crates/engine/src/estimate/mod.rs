@@ -5,17 +5,10 @@ mod interval;
 mod packing;
 mod sample;
 
-use std::{
-    ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
-use asbackup_cluster::{Cluster, QueryProgress, QuerySpec};
-use asbackup_codec::wire::{Content, monitor_set_filter};
+use asbackup_cluster::{Cluster, QuerySpec};
+use asbackup_codec::wire::monitor_set_filter;
 use asbackup_model::PartitionId;
 use fastrand::Rng;
 
@@ -31,10 +24,9 @@ use crate::{
     config::{BackupConfig, EntryClass, Sampling},
     event::Phase,
     job::{JobContext, Outcome},
-    pipeline::Tasks,
     plan::plan_estimate,
     report::{self, Estimate, EstimateReport},
-    source::selection,
+    source::{count, selection},
 };
 
 /// Estimates a backup.
@@ -87,7 +79,7 @@ async fn records(
     let spec = job.limits.share_of(selection::spec(cluster, config), 1);
     let all = streams.concat();
     job.begin(Phase::Counting);
-    let count = count(cluster, config, &spec, streams, job).await?;
+    let count = count_all(cluster, config, &spec, streams, job).await?;
     let random = sampling.seed.map_or_else(Rng::new, Rng::with_seed);
     let choice = Choice::new(&all, count, u64::from(sampling.samples.get()), random);
     job.counters.records_total.add(count.min(u64::from(sampling.samples.get())));
@@ -103,7 +95,7 @@ async fn records(
 }
 
 /// Returns how many records there are: by the server's own count if all are wanted, else by a scan without bins.
-async fn count(
+async fn count_all(
     cluster: &Cluster,
     config: &BackupConfig,
     spec: &QuerySpec,
@@ -115,42 +107,12 @@ async fn count(
         let count = job.or_cancelled(cluster.object_count(&spec.namespace)).await?;
         return count.map_err(crate::connect_error);
     }
-    let mut spec = spec.clone();
-    (spec.content, spec.bins) = (Content::Metadata, Vec::new());
-    let count = Arc::new(AtomicU64::new(0));
-    let mut tasks = Tasks::new(job.token.clone());
-    for partitions in streams {
-        let query = selection::scan(cluster, config, spec.clone(), partitions);
-        tasks.spawn(count_stream(query, Arc::clone(&count), job.clone()));
-    }
-    tasks.join().await?;
-    Ok(count.load(Relaxed))
+    count::by_scan(cluster, config, spec, streams, job).await
 }
 
 /// Returns whether nothing but the monitor set is filtered.
 fn takes_all(spec: &QuerySpec) -> bool {
     spec.max_records == 0 && spec.set.is_none() && spec.filter.as_deref() == Some(monitor_set_filter())
-}
-
-async fn count_stream(
-    mut query: asbackup_cluster::Query,
-    count: Arc<AtomicU64>,
-    job: JobContext,
-) -> Result<(), Error> {
-    let _running = job.scan_permit().await?;
-    loop {
-        let mut read = 0;
-        let next = query.next(|_| {
-            read += 1;
-            ControlFlow::Continue(())
-        });
-        let progress = job.or_cancelled(next).await?.map_err(crate::scan_error)?;
-        count.fetch_add(read, Relaxed);
-        job.pace_records(read).await?;
-        if progress == QueryProgress::Finished {
-            return Ok(());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -172,7 +134,9 @@ mod tests {
         let rest: Vec<_> = PartitionId::all().filter(|id| id.number() % 2 == 1).collect();
         let job = Job::start(|job| async move {
             let count = async |streams| {
-                count(&cluster, &config, &selection::spec(&cluster, &config), streams, &job).await.unwrap()
+                count_all(&cluster, &config, &selection::spec(&cluster, &config), streams, &job)
+                    .await
+                    .unwrap()
             };
             let parts = [count(vec![half.clone()]).await, count(vec![rest.clone()]).await];
             assert_eq!(parts.iter().sum::<u64>(), 5000);

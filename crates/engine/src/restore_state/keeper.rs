@@ -225,7 +225,7 @@ impl Left {
 /// Returns whether a restore without a state isn't what was asked for.
 fn is_needed(state: &StateConfig, error: &Error) -> bool {
     let is_given = matches!(state.place, StatePlace::Directory(_));
-    is_given || state.start == Start::Continue || error.kind() == ErrorKind::Config
+    is_given || state.start == Start::Continue || matches!(error.kind(), ErrorKind::Config | ErrorKind::State)
 }
 
 /// Returns where the state of a share lies: shares that are restored at once have names of their own.
@@ -259,7 +259,7 @@ fn unusable(place: &Place, error: DocumentError) -> Error {
     let kind = match error {
         // The manifest fits the key, so this can't be the wrong one.
         DocumentError::Seal { .. } | DocumentError::KeyedSeal => ErrorKind::Integrity,
-        _ => ErrorKind::Config,
+        _ => ErrorKind::State,
     };
     Error::of(kind, format!("the state {} can't be gone on with", place.path().display()))
         .hint(

@@ -54,7 +54,7 @@ pub(super) fn check(ours: &Options, of_state: &Options) -> Result<(), Error> {
     let (before, now) = (value(of_state, name), value(ours, name));
     let message =
         format!("the interrupted restore had another option {name}: {before}, and this one has {now}");
-    Err(Error::of(ErrorKind::Config, message)
+    Err(Error::of(ErrorKind::State, message)
         .hint("give it as it was, or begin anew without --continue")
         .build())
 }
@@ -85,7 +85,7 @@ mod tests {
         let (before, now) = (options(&RestoreConfig::new(), None), options(&changed, None));
         assert_ne!(fingerprint(&before), fingerprint(&now));
         let error = check(&now, &before).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(error.kind(), ErrorKind::State);
         assert_eq!(error.to_string(), format!("the interrupted restore had another option {named}"));
     }
 

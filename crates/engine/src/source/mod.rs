@@ -1,6 +1,7 @@
 //! Where entries come from: the scans of a cluster, or the files of a backup.
 
 pub(crate) mod ahead;
+pub(crate) mod count;
 pub(crate) mod files;
 mod input;
 pub(crate) mod open;

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use asbackup_cluster::{Cluster, Error as ClusterError, Query, QuerySpec};
+use asbackup_cluster::{Cluster, Query, QuerySpec};
 use asbackup_codec::wire::{Content, Expression};
-use asbackup_model::{PartitionId, PartitionSet};
+use asbackup_model::PartitionId;
 
 use crate::{
     config::{BackupConfig, BinSelection, Lifetime},
@@ -80,6 +80,12 @@ pub(crate) fn needs_expressions(config: &BackupConfig) -> bool {
     !conditions(config).is_empty()
 }
 
+/// Returns whether records are left out for what they are, beyond their sets.
+pub(crate) fn has_filter(config: &BackupConfig) -> bool {
+    let is_timed = config.modified.after().is_some() || config.modified.before().is_some();
+    config.filter.is_some() || is_timed || config.lifetime != Lifetime::Any
+}
+
 fn conditions(config: &BackupConfig) -> Vec<Expression> {
     let mut parts = Vec::new();
     if only_set(config).is_none() {
@@ -103,24 +109,6 @@ fn unix_ns(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
-    }
-}
-
-/// Returns about how many records are going to be read, given how many there are in the sets that are asked for. What
-/// times, TTL and expressions leave out only the server knows.
-pub(crate) fn estimated_total(config: &BackupConfig, selected: PartitionSet, in_sets: u64) -> u64 {
-    let partitions = selected.iter().count();
-    let in_partitions = u128::from(in_sets) * partitions as u128 / PartitionId::all().len() as u128;
-    let most = config.max_records.map_or(u64::MAX, |count| count.get());
-    u64::try_from(in_partitions).unwrap_or(u64::MAX).min(most)
-}
-
-/// Returns about how many records the cluster has in the sets that are asked for.
-pub(crate) async fn object_count(cluster: &Cluster, config: &BackupConfig) -> Result<u64, ClusterError> {
-    let namespace = config.namespace.as_bytes();
-    match &config.sets {
-        None => cluster.object_count(namespace).await,
-        Some(sets) => cluster.object_count_in(namespace, &sets.iter().collect::<Vec<_>>()).await,
     }
 }
 
@@ -160,16 +148,5 @@ mod tests {
         let ages = Duration::from_secs(400 * 366 * 86_400);
         assert_eq!(unix_ns(SystemTime::UNIX_EPOCH + ages), i64::MAX);
         assert_eq!(unix_ns(SystemTime::UNIX_EPOCH - ages), i64::MIN);
-    }
-
-    #[test]
-    fn total_is_scaled_by_partitions_and_bounded() {
-        let first = |partitions: usize| PartitionId::all().take(partitions).collect();
-        let any = config(|_| {});
-        assert_eq!(estimated_total(&any, first(4096), 1_000), 1_000);
-        assert_eq!(estimated_total(&any, first(1024), 1_000), 250);
-        assert_eq!(estimated_total(&any, first(4096), u64::MAX), u64::MAX);
-        let few = config(|config| config.max_records = std::num::NonZeroU64::new(7));
-        assert_eq!(estimated_total(&few, first(4096), 1_000), 7);
     }
 }

@@ -219,7 +219,7 @@ async fn key_that_cannot_be_had_is_found_before_anything_else() {
         let mut config = backup_config();
         config.envelope.encryption = Some(Encryption::aes128(key));
         let error = client(&from).await.backup(config, Local::directory(&target)).wait().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(error.kind(), ErrorKind::Secret);
         assert!(error.to_string().contains(message), "{error}");
         assert!(!target.exists());
     }

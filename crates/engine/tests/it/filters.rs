@@ -6,6 +6,7 @@ use std::{
 };
 
 use asbackup::{BackupConfig, BinSelection, ErrorKind, Lifetime, Local, Modified, Names, Parallelism, Scope};
+use asbackup_codec::wire::ResultCode;
 use asbackup_testserver::{Command, Fault, FaultAction, TestServer};
 
 use crate::selected::{Known, LATER, back_up, expected, loaded, refused, selected};
@@ -202,6 +203,34 @@ async fn estimate_of_the_total_follows_sets_partitions_and_bound() {
         let report = back_up(&from, directory.path(), change).await.unwrap();
         assert_eq!(report.records.estimated_total, expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn estimate_of_the_total_counts_what_the_server_filters() {
+    let (from, _) = loaded(TestServer::builder().nodes(3).copies(2), 400);
+    let never = |config: &mut BackupConfig| {
+        let after = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+        config.modified = Modified::new(Some(after), None).unwrap();
+    };
+    for (change, is_any_read) in [
+        ((|config| config.lifetime = Lifetime::Unlimited) as fn(&mut BackupConfig), true),
+        (|config| config.filter = OVER_64.parse().ok(), true),
+        (never, false),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let of_some = |config: &mut BackupConfig| {
+            change(config);
+            config.scope = Scope::Partitions("0-1024".parse().unwrap());
+        };
+        let records = back_up(&from, directory.path(), of_some).await.unwrap().records.clone();
+        assert_eq!((records.estimated_total, records.read > 0), (records.read, is_any_read));
+    }
+    // The job doesn't need to know.
+    from.faults().add(Fault::new(Command::Query, FaultAction::ErrorCode(ResultCode::PARAMETER)));
+    let directory = tempfile::tempdir().unwrap();
+    let unlimited = |config: &mut BackupConfig| config.lifetime = Lifetime::Unlimited;
+    let report = back_up(&from, directory.path(), unlimited).await.unwrap();
+    assert_eq!((report.records.estimated_total, report.records.read > 0), (0, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

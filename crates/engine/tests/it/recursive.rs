@@ -269,7 +269,7 @@ async fn restore_does_not_go_on_with_other_directories() {
         fs::rename(root.path().join("gone").join(name), root.path().join(name)).unwrap();
     }
     let error = goes_on(Local::directory(root.path())).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.kind(), ErrorKind::State);
     let message = "the interrupted restore had another option recursive: true, and this one has null";
     assert_eq!(error.to_string(), message);
     let error = goes_on(Local::trees([root.path().join("2025")])).await.unwrap_err();

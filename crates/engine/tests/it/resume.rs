@@ -356,7 +356,7 @@ async fn unfinished_backup_is_refused_unless_it_is_gone_on_with_or_replaced() {
     let from = loaded_server(RECORDS);
     let left = killed(&from).await;
     assert_eq!(
-        refused(&from, config(1, None), left.path(), ErrorKind::Config).await,
+        refused(&from, config(1, None), left.path(), ErrorKind::State).await,
         (
             "the target <directory> isn't empty: it holds an unfinished backup".to_owned(),
             "go on with it with --continue, or replace it with --remove-files".to_owned()
@@ -461,7 +461,7 @@ async fn other_options_are_refused_by_name() {
     let mut compact = continued(config(1, None));
     compact.spelling = Spelling::Compact;
     assert_eq!(
-        refused(&from, compact, left.path(), ErrorKind::Config).await,
+        refused(&from, compact, left.path(), ErrorKind::State).await,
         (
             "the unfinished backup has the option compact = false, but this run has true".to_owned(),
             "give the options that the backup was begun with, or start anew in an empty directory".to_owned()
@@ -491,7 +491,7 @@ async fn going_on_without_a_state_needs_nothing_or_the_whole_backup() {
     refused(&from, continued(config(1, None)), directory.path(), ErrorKind::Integrity).await;
     fs::remove_file(directory.path().join("asbackup.manifest.json")).unwrap();
     let (message, hint) =
-        refused(&from, continued(config(1, None)), directory.path(), ErrorKind::Config).await;
+        refused(&from, continued(config(1, None)), directory.path(), ErrorKind::State).await;
     assert_eq!(
         message,
         "<directory> has no asbackup.state.json, so there is no run to go on with, and it isn't empty"
@@ -511,7 +511,7 @@ async fn states_that_cannot_be_relied_on_are_refused() {
     let (message, _) = refused(&from, go_on(), left.path(), ErrorKind::Integrity).await;
     assert_eq!(message, "asbackup.state.json can't be relied on");
     fs::write(&path, text.replacen("\"version\": 1", "\"version\": 2", 1)).unwrap();
-    let (message, _) = refused(&from, go_on(), left.path(), ErrorKind::Config).await;
+    let (message, _) = refused(&from, go_on(), left.path(), ErrorKind::State).await;
     assert_eq!(message, "asbackup.state.json isn't a state that this program can go on with");
 
     fs::write(&path, text).unwrap();
@@ -532,7 +532,7 @@ async fn states_of_the_older_tools_are_refused_with_what_to_do() {
         fs::write(directory.path().join(&name), text).unwrap();
         let mut go_on = continued(config(1, None));
         go_on.state_name = Some(name.clone());
-        let (message, hint) = refused(&from, go_on, directory.path(), ErrorKind::Config).await;
+        let (message, hint) = refused(&from, go_on, directory.path(), ErrorKind::State).await;
         assert_eq!(
             message,
             format!("{name} isn't a state of this program, but perhaps one of backup-go or the C tools")

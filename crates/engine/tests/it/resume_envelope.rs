@@ -164,7 +164,7 @@ async fn level_may_change_but_not_the_kind_of_compression() {
     let zstd = envelope(Some(1), None);
     let left = killed(&from, &zstd).await;
     let plain = continued(wrapped(&Envelope::default()));
-    let (message, _) = refused(&from, plain, left.path(), ErrorKind::Config).await;
+    let (message, _) = refused(&from, plain, left.path(), ErrorKind::State).await;
     assert_eq!(message, "the unfinished backup has the option compression = \"zstd\", but this run has null");
     resume(&from, wrapped(&envelope(Some(19), None)), left.path()).await;
 }

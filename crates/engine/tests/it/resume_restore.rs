@@ -238,7 +238,7 @@ async fn other_options_are_refused_by_name() {
         let mut config = to_be_continued(one_by_one());
         change(&mut config);
         let error = fails(&into, directory.path(), config).await;
-        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(error.kind(), ErrorKind::State);
         assert_eq!(error.to_string(), format!("the interrupted restore had another option {what}"));
     };
     let no_udfs = "no_udfs: false, and this one has true";
@@ -248,7 +248,7 @@ async fn other_options_are_refused_by_name() {
     let rename = Rename { from: NAMESPACE.to_owned(), to: NAMESPACE.to_owned() };
     let mut config = to_be_continued(one_by_one());
     config.rename = Some(rename);
-    assert_eq!(fails(&into, directory.path(), config).await.kind(), ErrorKind::Config);
+    assert_eq!(fails(&into, directory.path(), config).await.kind(), ErrorKind::State);
     assert_eq!(fs::read(directory.path().join(STATE)).unwrap(), before, "the state stays as it was");
 }
 
@@ -287,8 +287,8 @@ async fn state_that_cannot_be_believed_is_refused() {
     let text = fs::read_to_string(&path).unwrap();
     for (changed, kind) in [
         (text.replace("\"resumes\": 0", "\"resumes\": 1"), ErrorKind::Integrity),
-        (text.replace("\"version\": 1", "\"version\": 2"), ErrorKind::Config),
-        ("\u{1}gob".to_owned(), ErrorKind::Config),
+        (text.replace("\"version\": 1", "\"version\": 2"), ErrorKind::State),
+        ("\u{1}gob".to_owned(), ErrorKind::State),
     ] {
         fs::write(&path, changed).unwrap();
         let error = fails(&into, directory.path(), to_be_continued(one_by_one())).await;

@@ -458,7 +458,7 @@ async fn share_with_other_options_than_the_others_is_refused_at_once() {
     let begun = copies(begun.path()).swap_remove(3);
     let error = run(&from, compact, begun.path()).await.unwrap_err();
     let message = "share 1/2 has the option compact = false, but this run has true";
-    check(&error, ErrorKind::Config, message, begun.path());
+    check(&error, ErrorKind::State, message, begun.path());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -473,7 +473,7 @@ async fn state_of_another_share_is_not_gone_on_with() {
         other.state_name = Some(name.to_owned());
         let error = run(&from, continued(other), left.path()).await.unwrap_err();
         let message = format!("{name} is the state of share 1/2, but this run is of {expected}");
-        check(&error, ErrorKind::Config, &message, left.path());
+        check(&error, ErrorKind::State, &message, left.path());
     }
 }
 
