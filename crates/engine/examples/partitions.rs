@@ -5,7 +5,9 @@
 
 use std::{error::Error, path::Path, sync::Arc};
 
-use asbackup::{BackupConfig, BackupReport, Client, Cluster, ClusterConfig, Local, Scope, Seed};
+use asbackup::{
+    BackupConfig, BackupReport, Client, Cluster, ClusterConfig, Local, PartitionList, Scope, Seed,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +31,8 @@ pub(crate) async fn run(address: &str, directory: &Path) -> Result<[Arc<BackupRe
     // Partitions 0 to 100, partition 200, and what lies behind the digest in its partition. One backup holds them all,
     // read by as many scans at once as there are readers.
     let mut config = BackupConfig::new("test");
-    config.scope = Scope::Partitions(format!("0..100,200,{DIGEST}").parse()?);
+    let some = PartitionList::range(0, 101)?.and(&PartitionList::range(200, 1)?)?;
+    config.scope = Scope::Partitions(some.and(&DIGEST.parse()?)?);
     let listed = client.backup(config, Local::directory(directory.join("listed")));
 
     // What lies behind the digest in its partition, and all partitions with a higher number.

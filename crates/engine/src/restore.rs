@@ -9,7 +9,7 @@ use asbackup_cluster::{Cluster, LargeRecords, WriteDeadlines};
 use asbackup_storage::Local;
 
 use crate::{
-    Clock, Error, blocking,
+    Clock, Error, ErrorKind, blocking,
     config::{Effect, MetadataOrder, RecordErrors, RestoreConfig, Verification},
     event::Phase,
     job::{JobContext, Outcome},
@@ -28,7 +28,7 @@ use crate::{
         backoff::BackOff,
         cluster::{self, Writer},
         count,
-        metadata::{self, MetadataWriter},
+        metadata::{self, MetadataWriter, NAME_FIRST},
         refusal::Refusals,
     },
     source::{
@@ -178,10 +178,25 @@ impl Restore {
         let source = self.source.clone();
         let set = blocking(move || survey(&source, &rules)).await??;
         refuse(&set.findings)?;
+        self.check_namespace(&set)?;
         Ok(match self.config.shard {
             Some(shard) => share_out(set, shard),
             None => set,
         })
+    }
+
+    /// A manifest says before anything is read whether the backup is of the namespace that is to be renamed.
+    fn check_namespace(&self, set: &BackupSet) -> Result<(), Error> {
+        let Some(rename) = &self.config.rename else { return Ok(()) };
+        let other =
+            set.files.iter().find_map(|file| file.namespace.as_deref().filter(|of| *of != rename.from));
+        match other {
+            Some(namespace) => {
+                let message = format!("the backup is of namespace {namespace:?}, not of {:?}", rename.from);
+                Err(Error::of(ErrorKind::Config, message).hint(NAME_FIRST).build())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Restores what isn't a record and lies in files of its own.

@@ -116,6 +116,38 @@ impl FromStr for PartitionList {
 }
 
 impl PartitionList {
+    /// Returns `count` partitions from `begin` on, a number from 0 to 4095.
+    ///
+    /// # Errors
+    /// If there are none, or some are beyond 4095.
+    pub fn range(begin: u16, count: u16) -> Result<Self, ScopeError> {
+        format!("{begin}-{count}").parse()
+    }
+
+    /// Returns the whole partition of the records with this digest.
+    #[must_use]
+    pub fn of_digest(digest: [u8; 20]) -> Self {
+        let partitions = [Digest(digest).partition()].into_iter().collect();
+        Self { partitions, after: Vec::new() }
+    }
+
+    /// Returns the rest of a partition behind this digest.
+    #[must_use]
+    pub fn after_digest(digest: [u8; 20]) -> Self {
+        Self { after: vec![Digest(digest)], ..Self::of_digest(digest) }
+    }
+
+    /// Returns both lists in one.
+    ///
+    /// # Errors
+    /// If a partition is in both.
+    pub fn and(mut self, other: &Self) -> Result<Self, ScopeError> {
+        let item = other.to_string();
+        other.partitions.iter().try_for_each(|partition| self.insert(&item, partition.number()))?;
+        self.after.extend(&other.after);
+        Ok(self)
+    }
+
     fn add(&mut self, item: &str) -> Result<(), ScopeError> {
         if let Some((first, last)) = parse_range(item)? {
             return (first..=last).try_for_each(|id| self.insert(item, id));
@@ -389,6 +421,18 @@ mod tests {
     fn list(text: &str) -> Result<String, String> {
         let list = text.parse::<PartitionList>();
         list.map(|list| list.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn lists_are_put_together() {
+        let digest: [u8; 20] = base64_simd::STANDARD.decode_to_vec(IN_2).unwrap().try_into().unwrap();
+        let list = PartitionList::range(10, 3).unwrap().and(&PartitionList::after_digest(digest)).unwrap();
+        assert_eq!(list, format!("10..12,{IN_2}").parse().unwrap());
+        assert_eq!(PartitionList::of_digest(digest), "2".parse().unwrap());
+        let twice = list.and(&PartitionList::of_digest(digest)).unwrap_err();
+        assert!(matches!(twice, ScopeError::Overlap { partition: 2, .. }), "{twice}");
+        assert!(matches!(PartitionList::range(4000, 97), Err(ScopeError::Beyond { last: 4096, .. })));
+        assert!(matches!(PartitionList::range(1, 0), Err(ScopeError::NoPartitions { .. })));
     }
 
     #[test]

@@ -192,6 +192,10 @@ impl MetadataWriter {
     }
 }
 
+/// What to do if a backup is of another namespace.
+pub(crate) const NAME_FIRST: &str =
+    "name the backup's namespace first in --namespace, as in --namespace from,to";
+
 /// Returns the error of an entry that belongs to neither side of a renaming.
 pub(crate) fn other_namespace(namespace: &[u8], rename: Option<&Rename>, file: Option<&str>) -> Error {
     let namespace = String::from_utf8_lossy(namespace);
@@ -201,7 +205,7 @@ pub(crate) fn other_namespace(namespace: &[u8], rename: Option<&Rename>, file: O
         format!("the backup holds an entry of namespace {namespace:?}, not of {from:?}"),
     )
     .place(|place| place.file = file.map(str::to_owned))
-    .hint("name the backup's namespace first in --namespace, as in --namespace from,to")
+    .hint(NAME_FIRST)
     .build()
 }
 

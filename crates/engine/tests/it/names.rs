@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Debug, fs, path::Path};
 
 use asbackup::{
     AgentAddress, BackupConfig, BackupReport, BatchLimits, Client, ClusterConfig, Envelope, Job, Limits,
-    RestoreConfig, SecretAgent, WriteRules, complete, validate,
+    PartitionList, RestoreConfig, SecretAgent, WriteRules, complete, validate,
 };
 
 /// Returns the paths of a struct's fields, as its `Debug` form has them.
@@ -25,12 +25,16 @@ fn named() -> BTreeSet<String> {
 }
 
 /// Returns names of functions that exist, or this wouldn't compile.
-fn functions() -> [String; 13] {
+fn functions() -> [String; 17] {
     macro_rules! functions {
         ($($name:literal = $function:expr,)*) => { [$({ let _ = $function; $name.to_owned() }),*] };
     }
     functions! {
         "BackupConfig::as_of_unfinished" = BackupConfig::as_of_unfinished,
+        "PartitionList::range" = PartitionList::range,
+        "PartitionList::of_digest" = PartitionList::of_digest,
+        "PartitionList::after_digest" = PartitionList::after_digest,
+        "PartitionList::and" = PartitionList::and,
         "Client::new" = Client::new,
         "Client::with_id" = |client: Client| client.with_id(""),
         "Client::with_scan_permits" = Client::with_scan_permits,

@@ -8,7 +8,7 @@ use asbackup::{
 };
 use asbackup_testserver::{NamespaceConfig, TestServer};
 
-use crate::setup::{NAMESPACE, assert_same, back_up, client, loaded_server, restore_config, server};
+use crate::setup::{NAMESPACE, assert_same, back_up, client, files, loaded_server, restore_config, server};
 
 async fn restore(into: &TestServer, directory: &Path, config: RestoreConfig) -> Job<RestoreReport> {
     let job = client(into).await.restore(config, Local::directory(directory));
@@ -61,6 +61,21 @@ async fn entry_of_a_third_namespace_ends_the_job() {
     assert_eq!(into.store().record_count("copy"), 0);
     let report = job.report().unwrap();
     assert_eq!((report.records.read, report.records.unfinished, report.records.unaccounted), (1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_of_another_namespace_is_refused_before_anything_is_read() {
+    let (from, into) = (loaded_server(100), TestServer::builder().namespace("copy").start().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    back_up(&from, directory.path()).await;
+    let before = files(directory.path());
+    let mut config = restore_config();
+    config.rename = rename("users", "copy");
+    let job = restore(&into, directory.path(), config).await;
+    let error = failure(&job).await;
+    let message = r#"the backup is of namespace "test", not of "users""#;
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Config, message));
+    assert!(job.report().unwrap().records.read == 0 && files(directory.path()) == before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
