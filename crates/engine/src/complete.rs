@@ -16,7 +16,7 @@ use crate::{
     },
     naming::{self, ShareFile},
     report::{CompleteReport, Span},
-    source::open::{missing_key, unused_key},
+    source::open::{missing_key_by, unused_key},
 };
 
 /// Runs a completion to its end and says what it did.
@@ -140,7 +140,7 @@ impl Directory<'_> {
         let decoded = read(self.target, &name)?;
         decoded.and_then(|bytes| Manifest::decode_of(Some(shard), &bytes, self.key)).map_err(|error| {
             match error {
-                DocumentError::KeyMissing => missing_key(&name),
+                DocumentError::KeyMissing => missing_key_by(&name),
                 DocumentError::KeyUnused => unused_key(&name),
                 error => Error::of(
                     ErrorKind::Integrity,

@@ -19,7 +19,7 @@ use crate::{
     manifest::{self, DocumentError, Hashing, Manifest, SetRules, ShardName},
     naming::{self, ShareFile},
     report,
-    source::open::{missing_key, unused_key},
+    source::open::{missing_key_by, unused_key},
 };
 
 /// What a backup begins with.
@@ -365,7 +365,7 @@ impl Found<'_> {
     /// Returns the manifest of a complete backup, which must have been made with the same key.
     fn complete_manifest(&self) -> Result<Option<Manifest>, Error> {
         match self.read_manifest()?.transpose() {
-            Err(DocumentError::KeyMissing) => Err(missing_key(&self.manifest_name())),
+            Err(DocumentError::KeyMissing) => Err(missing_key_by(&self.manifest_name())),
             Err(DocumentError::KeyUnused) => Err(unused_key(&self.manifest_name())),
             Err(error @ DocumentError::KeyedSeal) => Err(other_key(&self.manifest_name(), error)),
             manifest => Ok(manifest.ok().flatten()),
@@ -470,7 +470,7 @@ impl Found<'_> {
                     .hint("start anew in an empty directory, or with --remove-files")
                     .source(error)
             }
-            DocumentError::KeyMissing => return missing_key(name),
+            DocumentError::KeyMissing => return missing_key_by(name),
             DocumentError::KeyUnused => return unused_key(name),
             DocumentError::KeyedSeal => return other_key(name, error),
             error => Error::of(ErrorKind::Integrity, format!("{name} can't be relied on"))

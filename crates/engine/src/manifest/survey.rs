@@ -29,7 +29,7 @@ use crate::{
     error::Builder,
     naming,
     report::{Finding, FindingKind},
-    source::open::{Encrypted, OpenFile, Opening, Workspace, missing_key, unused_key},
+    source::open::{Encrypted, OpenFile, Opening, Workspace, missing_key_by, unused_key},
 };
 
 /// What a restore or a validation is to read.
@@ -112,7 +112,7 @@ fn survey_one(source: &Local, stored: Vec<StoredFile>, rules: &SetRules) -> Resu
             set.manifest = Some(Box::new(manifest));
             Ok(set)
         }
-        Err(DocumentError::KeyMissing) => Err(missing_key(&in_full(source, naming::MANIFEST))),
+        Err(DocumentError::KeyMissing) => Err(missing_key_by(&in_full(source, naming::MANIFEST))),
         Err(DocumentError::KeyUnused) => Err(unused_key(&in_full(source, naming::MANIFEST))),
         Err(error) => {
             let files = stored.into_iter().filter(|file| naming::is_backup(&file.name));

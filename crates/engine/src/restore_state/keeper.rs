@@ -111,7 +111,7 @@ impl Keeper {
             (None, _) => None,
             (Some(_), Start::Anew) => {
                 warnings.push(format!(
-                    "the state of an interrupted restore was there and is dropped: {}; --continue goes on with it",
+                    "this restore began anew, and dropped the state of an interrupted one, with which --continue would have gone on: {}",
                     place.path().display()
                 ));
                 None

@@ -249,7 +249,15 @@ fn check_compression(name: &str, layer: Layer, expected: Option<ExpectedCompress
 
 /// Returns the error of a backup that is encrypted while no key is given.
 pub(crate) fn missing_key(name: &str) -> Error {
-    let message = format!("{name} is encrypted (or no backup at all), and no key is given");
+    no_key_given(name, format!("{name} is encrypted (or no backup at all), and no key is given"))
+}
+
+/// The same, of one whose manifest or state says that it is encrypted.
+pub(crate) fn missing_key_by(document: &str) -> Error {
+    no_key_given(document, format!("the backup is encrypted, as {document} says, and no key is given"))
+}
+
+fn no_key_given(name: &str, message: String) -> Error {
     Error::of(ErrorKind::Config, message)
         .place(|place| place.file = Some(name.to_owned()))
         .hint("name the cipher with --encrypt and the key with --encryption-key-file, --encryption-key-env or --encryption-key-secret")
