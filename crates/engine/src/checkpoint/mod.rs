@@ -11,6 +11,7 @@ mod start;
 
 use std::{
     collections::BTreeMap,
+    fs,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -222,7 +223,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl StatePlace {
     /// Returns whether a state here is seen by whoever reads the data in `target`.
     fn is_beside(&self, target: &Local) -> bool {
-        self.name == naming::STATE && self.directory.path() == target.path()
+        self.name == naming::STATE && self.is_in(target)
+    }
+
+    /// Returns whether it lies in the same directory as the data, however that is named.
+    fn is_in(&self, target: &Local) -> bool {
+        let [state, data] = [self.directory.path(), target.path()];
+        let is_same = || Some(fs::canonicalize(state).ok()? == fs::canonicalize(data).ok()?);
+        state == data || is_same() == Some(true)
     }
 
     /// Puts the text of a state in the place of the one before. `target` is where the data lies.

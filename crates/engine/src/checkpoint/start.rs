@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     StatePlace,
-    document::{Beginning, State},
+    document::{Beginning, State, StateFile},
     lock::{Hold, lock, taken as locked},
     shares::own_names,
 };
@@ -52,6 +52,8 @@ pub(crate) fn start(
     }
     place.directory.prepare()?;
     let has_state_beside = config.checkpoint != Checkpoint::Off && place.is_beside(target);
+    let lock_of_share = config.shard.map(|shard| ShareFile::Lock.name(shard));
+    let had_lock = target.list()?.iter().any(|file| Some(&file.name) == lock_of_share.as_ref());
     let hold = match config.shard {
         None if has_state_beside => lock(target)?,
         None => lock(target)?.with_sign(target, naming::STATE_ELSEWHERE, || locked(target))?,
@@ -63,7 +65,7 @@ pub(crate) fn start(
         None => names.retain(|name| name != naming::STATE_ELSEWHERE),
         Some(shard) => names = own_names(shard, (config, key), target, names)?,
     }
-    let found = Found { config, key, target, place: &place, names };
+    let found = Found { config, key, target, place: &place, names, had_lock };
     let begun = match config.existing {
         ExistingFiles::Refuse => found.refuse(),
         ExistingFiles::Replace => found.replace(),
@@ -91,7 +93,7 @@ fn single(
     if config.existing == ExistingFiles::Refuse && target.is_taken() {
         return Err(taken(target));
     }
-    let found = Found { config, key, target, place: &place, names: Vec::new() };
+    let found = Found { config, key, target, place: &place, names: Vec::new(), had_lock: false };
     let state = found.new_state(&Begun::default(), started);
     Ok(Start { hold: Hold::default(), place, state, resumed: false, complete: None, unfinished: Vec::new() })
 }
@@ -159,6 +161,8 @@ struct Found<'a> {
     target: &'a Local,
     place: &'a StatePlace,
     names: Vec<String>,
+    /// Whether an earlier job of the same share has left its lock.
+    had_lock: bool,
 }
 
 /// What was decided.
@@ -174,6 +178,7 @@ impl Found<'_> {
     /// Accepts only a target that is empty.
     fn refuse(&self) -> Result<Begun, Error> {
         if self.has_state()? {
+            self.check_is_here()?;
             return Err(self.unfinished_run());
         }
         match self.names.len() {
@@ -186,6 +191,7 @@ impl Found<'_> {
     fn replace(&self) -> Result<Begun, Error> {
         let mut names = self.names.clone();
         if self.has_state()? {
+            self.check_is_here()?;
             let manifest = self.manifest()?;
             if let Some(Ok(state)) = self.state()?
                 && !is_of(manifest.as_ref(), &state)
@@ -223,6 +229,45 @@ impl Found<'_> {
         files.iter().chain(&state).try_for_each(|name| Ok(self.target.remove(name)?))
     }
 
+    /// Checks that what has the name of the state is one, about this target: nothing else may go.
+    fn check_is_here(&self) -> Result<(), Error> {
+        if let Some(state) = read_names(&self.place.directory, &self.place.name) {
+            return self.check_is_of_target(&state, self.manifest()?.as_ref());
+        }
+        match self.state()? {
+            Some(Err(error @ (DocumentError::NotText | DocumentError::Format { .. }))) => {
+                Err(self.unreadable(error))
+            }
+            // It may be the only way to go on with a backup elsewhere.
+            Some(Err(error)) if !self.place.is_in(self.target) => Err(self.unreadable(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a state is about the files of this target. One that lies elsewhere has the same run as the sign here, and
+    /// none is about a file of a complete backup of another run.
+    fn check_is_of_target(&self, state: &State, manifest: Option<&Manifest>) -> Result<(), Error> {
+        if is_of(manifest, state) {
+            return Ok(());
+        }
+        let is_listed = |file: &StateFile| manifest.is_some_and(|manifest| manifest.lists(&file.name));
+        let is_signed = match self.config.shard {
+            _ if self.place.is_beside(self.target) => true,
+            None => {
+                read_names(self.target, naming::STATE_ELSEWHERE).is_some_and(|sign| sign.run == state.run)
+            }
+            Some(_) => self.had_lock || self.place.is_in(self.target),
+        };
+        if is_signed && !state.files.iter().any(is_listed) {
+            return Ok(());
+        }
+        let (state, target) = (self.place.directory.path().join(&self.place.name), self.target.path());
+        let message = format!("{} isn't the state of what is in {}", state.display(), target.display());
+        Err(Error::of(ErrorKind::State, message)
+            .hint("name the directory of its backup, or another state with --state-dir or --state-file-dst")
+            .build())
+    }
+
     /// Goes on with the run that is there.
     fn go_on(&self) -> Result<Begun, Error> {
         let Some(state) = self.state()? else {
@@ -234,6 +279,7 @@ impl Found<'_> {
         };
         let state = state.map_err(|error| self.unreadable(error))?;
         let manifest = self.manifest()?;
+        self.check_is_of_target(&state, manifest.as_ref())?;
         if is_of(manifest.as_ref(), &state) {
             return self.clear_up(manifest, &state);
         }
@@ -462,10 +508,15 @@ impl Found<'_> {
                     "{name} isn't a state of this program, but perhaps one of backup-go or the C tools"
                 );
                 Error::of(ErrorKind::State, message).hint(
-                    "finish that backup with the tool that began it, or start anew in an empty directory",
+                    "finish that backup with the tool that began it, start anew in an empty directory, or move that file away",
                 )
             }
-            DocumentError::Format { .. } | DocumentError::Version { .. } => {
+            DocumentError::Format { .. } => {
+                Error::of(ErrorKind::State, format!("{name} isn't a state of a backup"))
+                    .hint("give the state another name with --state-file-dst, or move that file away")
+                    .source(error)
+            }
+            DocumentError::Version { .. } => {
                 Error::of(ErrorKind::State, format!("{name} isn't a state that this program can go on with"))
                     .hint("start anew in an empty directory, or with --remove-files")
                     .source(error)

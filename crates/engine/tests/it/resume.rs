@@ -585,6 +585,78 @@ async fn state_may_have_another_name_and_lie_elsewhere() {
     assert!(!path.exists());
 }
 
+/// Runs a backup that loses its cluster, and leaves a state.
+async fn interrupted(from: &TestServer, config: &BackupConfig, directory: &Path) {
+    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(1_000_000)));
+    from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
+    let mut config = config.clone();
+    config.retry.max_retries = 0;
+    assert_eq!(run(from, config, directory).await.unwrap_err().kind(), ErrorKind::Scan);
+    from.faults().clear();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_of_another_directory_is_left_alone_and_so_is_what_is_there() {
+    let from = loaded_server(RECORDS);
+    for shard in [None, Some("1/2".parse().unwrap())] {
+        let [data, states, whole, empty] = [(); 4].map(|()| tempfile::tempdir().unwrap());
+        back_up(&from, whole.path()).await;
+        let mut elsewhere = config(1, None);
+        elsewhere.state_directory = Some(states.path().to_owned());
+        elsewhere.shard = shard;
+        interrupted(&from, &elsewhere, data.path()).await;
+        let state = files(states.path());
+        let targets = if shard.is_none() { vec![&whole, &empty] } else { vec![&empty] };
+        for other in targets {
+            for existing in [ExistingFiles::Continue, ExistingFiles::Refuse, ExistingFiles::Replace] {
+                if shard.is_some() && existing == ExistingFiles::Replace {
+                    continue;
+                }
+                let mut config = elsewhere.clone();
+                config.existing = existing;
+                let (message, _) = refused(&from, config, other.path(), ErrorKind::State).await;
+                assert!(message.contains("isn't the state of what is in"), "{existing:?}: {message}");
+                assert!(files(states.path()) == state);
+            }
+        }
+        let report = run(&from, continued(elsewhere), data.path()).await.unwrap();
+        assert!(report.records.written > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_of_a_backup_that_another_one_has_replaced_is_not_gone_on_with() {
+    let from = loaded_server(RECORDS);
+    let directory = tempfile::tempdir().unwrap();
+    let mut named = config(1, None);
+    named.state_name = Some("mine.json".to_owned());
+    interrupted(&from, &named, directory.path()).await;
+    let mut replacing = config(1, None);
+    replacing.existing = ExistingFiles::Replace;
+    run(&from, replacing, directory.path()).await.unwrap();
+    let (message, _) = refused(&from, continued(named), directory.path(), ErrorKind::State).await;
+    assert!(message.contains("mine.json isn't the state of what is in"), "{message}");
+    fs::remove_file(directory.path().join("mine.json")).unwrap();
+    assert_whole(&from, directory.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_that_has_the_name_of_a_state_but_is_none_stays() {
+    let from = loaded_server(10);
+    let directory = tempfile::tempdir().unwrap();
+    for text in ["buy milk", "{\"buy\": \"milk\"}"] {
+        fs::write(directory.path().join("notes.json"), text).unwrap();
+        for existing in [ExistingFiles::Continue, ExistingFiles::Refuse, ExistingFiles::Replace] {
+            let mut config = config(1, None);
+            config.state_name = Some("notes.json".to_owned());
+            config.existing = existing;
+            let (message, hint) = refused(&from, config, directory.path(), ErrorKind::State).await;
+            assert!(message.starts_with("notes.json isn't a state of"), "{message}");
+            assert!(hint.contains("move that file away"), "{hint}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_modes_that_cannot_work_are_refused() {
     let from = loaded_server(10);
