@@ -1,6 +1,6 @@
 //! The flags of compression and encryption to the engine's configuration.
 
-use std::env;
+use std::{env, fs};
 
 use asbackup::{ExpectedCompression, KeySource, KeyText, Zstd};
 
@@ -54,6 +54,15 @@ pub(crate) async fn encryption(
             "name one with --encryption-key-file, --encryption-key-env or --encryption-key-secret",
         )),
     }
+}
+
+/// Checks that the file of a key can be read, for jobs that don't look at it.
+pub(crate) fn check_key(encryption: Option<&asbackup::Encryption>) -> Result<(), Failure> {
+    let Some(KeySource::File(path)) = encryption.map(|encryption| &encryption.key) else { return Ok(()) };
+    fs::read(path).map(drop).map_err(|error| {
+        let message = format!("cannot read the encryption key {}", path.display());
+        Failure::usage(message, "check --encryption-key-file").because(&error)
+    })
 }
 
 async fn key(args: &Encryption, values: &ValueSource) -> Result<Option<KeySource>, Failure> {

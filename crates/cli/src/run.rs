@@ -35,7 +35,9 @@ fn estimate(args: &Asbackup) -> Exit {
     let namespace = backup.namespace.clone().unwrap_or_default();
     let known = Known::new(Command::Estimate, namespace, &convert::target(backup));
     command(&known, output, async |session| {
-        let config = convert::backup(backup)?;
+        let mut config = convert::backup(backup)?;
+        config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
+        envelope::check_key(config.envelope.encryption.as_ref())?;
         let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
         session.wait(Client::new(cluster).estimate(config, convert::sampling(backup))).await
     })
