@@ -62,6 +62,8 @@ fn remove_artifacts(args: &Asbackup) -> Exit {
     command(&known, output, async |session| {
         // All arguments have to be good before anything goes, also those that aren't needed for it.
         convert::backup(backup)?;
+        let encryption = session.encryption(&backup.encryption, secret_agent).await?;
+        envelope::check_key(encryption.as_ref())?;
         convert::cluster(connection, &ValueSource::new(secret_agent)?, 1).await?;
         session.wait(asbackup::remove_artifacts(target)).await
     })

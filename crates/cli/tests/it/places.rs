@@ -190,8 +190,9 @@ fn artifacts_are_removed_without_a_namespace_and_others_stay() {
         fs::write(dir.path().join(name), "x").unwrap();
     }
     // Arguments are checked first.
-    run(asbackup(), "--remove-artifacts -d {} -h a:b:c", dir.path()).expect(2);
-    run(asbackup(), "--remove-artifacts -d {} -q a/b", dir.path()).expect(2);
+    for bad in ["-h a:b:c", "-q a/b", "-y aes128", "-y aes128 --encryption-key-file {}/none"] {
+        run(asbackup(), &format!("--remove-artifacts -d {{}} {bad}"), dir.path()).expect(2);
+    }
     assert_eq!(names(dir.path()).len(), 6);
     let report = run(asbackup(), "--remove-artifacts -d {} --report json", dir.path()).expect(0).report();
     assert_eq!(names(dir.path()), ["notes.txt"]);
