@@ -282,7 +282,7 @@ mod tests {
             ("--extra-ttl -1", &["-1"]),
             ("--extra-ttl 1h", &["--extra-ttl"]),
             ("--index-conflict merge", &["--index-conflict", "keep, replace, fail"]),
-            ("--fail-if-ignored", &["--ignore-record-error"]),
+            ("--fail-if-ignored", &["--ignore-record-error", "--dead-letter"]),
             ("--set-list", &["--set-list"]),
             ("--verify-first --validate", &["--verify-first", "--validate"]),
             ("--dry-run --dead-letter x", &["--dry-run", "--dead-letter"]),

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{ArgGroup, Args, ValueEnum, value_parser};
 
 use super::{
     Codec, Encryption, Rates,
@@ -145,6 +145,7 @@ pub(crate) struct Input {
 
 /// When a record that exists already gives way.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("ignoring").args(["ignore_record_error", "dead_letter"]).multiple(true))]
 pub(crate) struct Rules {
     /// Write also if the existing record's generation is as high or higher
     #[arg(short = 'g', long)]
@@ -171,8 +172,8 @@ pub(crate) struct Rules {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["validate", "dry_run"])]
     pub(crate) dead_letter: Option<PathBuf>,
 
-    /// End with exit code 3 if records were left out by --ignore-record-error
-    #[arg(long, requires = "ignore_record_error")]
+    /// End with exit code 3 if records were left out by --ignore-record-error or --dead-letter
+    #[arg(long, requires = "ignoring")]
     pub(crate) fail_if_ignored: bool,
 }
 
