@@ -126,7 +126,8 @@ fn command<R: Summary>(
     run: impl AsyncFnOnce(&mut Session<'_>) -> Result<Ended<R>, Failure>,
 ) -> Exit {
     let console = Console::new(output);
-    let ended = logging::install(output, &console).and_then(|()| runtime()).and_then(|runtime| {
+    let ready = logging::install(output, &console).and_then(|()| report::check_file(output, known));
+    let ended = ready.and_then(|()| runtime()).and_then(|runtime| {
         let ended = runtime.block_on(async {
             let mut session = Session::new(output, &console)?;
             run(&mut session).await.or_else(|failure| Ok(session.failed(failure)))

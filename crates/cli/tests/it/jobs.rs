@@ -84,6 +84,18 @@ fn estimate_is_what_the_backup_takes() {
 }
 
 #[test]
+fn report_file_may_lie_in_the_directory_of_the_backup() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let flags = "-n test -d {}/out --report json --report-file {}/out/report.json";
+    run(asbackup(), &format!("{} {flags}", at(&server)), dir.path()).expect(0);
+    let text = fs::read_to_string(dir.path().join("out/report.json")).unwrap();
+    assert!(text.contains(r#""outcome":"complete""#), "{text}");
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    let flags = flags.replace("out", "empty");
+    run(asbackup(), &format!("{} {flags}", at(&server)), dir.path()).expect(0);
+}
+
+#[test]
 fn estimate_checks_the_encryption_as_a_backup_does() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     for (flags, words) in [
