@@ -278,6 +278,28 @@ fn completions_and_man_pages_know_all_flags() {
 }
 
 #[test]
+fn completions_and_man_pages_know_the_commands_with_flags_of_their_own() {
+    let case = Case::new("");
+    for (shell, words) in [
+        ("bash", ["asbackup__subcmd__inspect)", "asbackup__subcmd__complete)"]),
+        ("zsh", ["_asbackup__subcmd__inspect_commands()", "_asbackup__subcmd__complete_commands()"]),
+        ("fish", ["__fish_asbackup_using_subcommand inspect", "__fish_asbackup_using_subcommand complete"]),
+    ] {
+        let script = case.backup(&format!("asbackup completions {shell}"), &[]).unwrap_err();
+        for word in words {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let page = case.backup("asbackup man", &[]).unwrap_err();
+    assert!(page.contains("asbackup\\-inspect(1)") && page.contains("asbackup\\-complete(1)"), "{page}");
+    for (command, flag) in [("inspect", "report\\-file"), ("complete", "directory"), ("config", "check")] {
+        let page = case.backup(&format!("asbackup man {command}"), &[]).unwrap_err();
+        assert!(page.contains(&format!("asbackup {command}")) && page.contains(flag), "{page}");
+    }
+    assert!(case.restore("asrestore man inspect").unwrap_err().contains("invalid value"));
+}
+
+#[test]
 fn command_beside_the_tools_takes_what_it_has_of_the_layers() {
     #[derive(Debug, Parser)]
     #[command(name = "asbackup look")]
