@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
-use asbackup::{Client, Cluster, CompleteConfig, ErrorKind, Job, Local};
+use asbackup::{Client, Cluster, CompleteConfig, ErrorKind, InspectConfig, Job, Local};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, interval_at},
@@ -72,8 +72,13 @@ fn remove_artifacts(args: &Asbackup) -> Exit {
 /// Runs `asbackup inspect`.
 pub(crate) fn inspect(args: Inspect) -> Exit {
     let source = convert::inspected(&args);
+    let Inspect { encryption, secret_agent, output, .. } = &args;
     let known = Known::new(Command::Inspect, String::new(), &source);
-    command(&known, &args.output, async |session| session.wait(asbackup::inspect(source)).await)
+    command(&known, output, async |session| {
+        let mut config = InspectConfig::new();
+        config.encryption = session.encryption(encryption, secret_agent).await?;
+        session.wait(asbackup::inspect_with(config, source)).await
+    })
 }
 
 /// Runs `asbackup complete`.

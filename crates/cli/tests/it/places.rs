@@ -11,7 +11,7 @@ use asbackup_testserver::{Command as Sent, Fault, FaultAction, TestServer};
 use serde_json::{Value, json};
 
 use crate::{
-    jobs::{RECORDS, at, back_up, index, restore, server},
+    jobs::{KEY, RECORDS, at, back_up, index, restore, server},
     tool::{Ran, asbackup, asrestore, run},
 };
 
@@ -243,6 +243,30 @@ fn inspect_shows_what_a_backup_holds() {
     run(asbackup(), "inspect {}/none", dir.path()).expect(2).says(&["holds no backup"]);
     run(asbackup(), "inspect --help", dir.path()).expect(0);
     assert!(run(asbackup(), "inspect", dir.path()).expect(0).stdout.contains("asbackup inspect"));
+}
+
+#[test]
+fn inspect_shows_all_of_an_encrypted_backup_and_checks_its_seal_with_the_key() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let key = format!("-y aes256 --encryption-key-file {KEY}");
+    back_up(&server, &key, dir.path()).expect(0);
+    let manifest = dir.path().join("asbackup.manifest.json");
+    let whole = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, whole.replacen(r#""cluster":"#, r#""cluster": "#, 1)).unwrap();
+    assert_ne!(fs::read_to_string(&manifest).unwrap(), whole);
+    let ran = run(asbackup(), "inspect {} --report json", dir.path()).expect(0);
+    assert_eq!((&ran.report()["indexes"], &ran.report()["udfs"]), (&json!([]), &json!([])));
+    run(asbackup(), &format!("inspect {{}} {key}"), dir.path()).expect(4).says(&["asbackup.manifest.json"]);
+    fs::write(&manifest, whole).unwrap();
+    let report = run(asbackup(), &format!("inspect {{}} --report json {key}"), dir.path()).expect(0).report();
+    assert_eq!(
+        (&report["indexes"][0]["name"], &report["udfs"][0]["name"]),
+        (&json!("by_number"), &json!("count.lua"))
+    );
+    assert_eq!(report["source"]["completeness"], "checked");
+    let wrong = key.replace("aes256", "aes128");
+    run(asbackup(), &format!("inspect {{}} {wrong}"), dir.path()).expect(4);
+    run(asbackup(), "inspect {} -y aes256", dir.path()).expect(2).says(&["no encryption key"]);
 }
 
 #[test]
