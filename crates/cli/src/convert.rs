@@ -1,5 +1,6 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
+mod paths;
 mod places;
 mod security;
 mod selection;
@@ -26,6 +27,7 @@ use crate::{
     failure::Failure,
     value_source::ValueSource,
 };
+pub(crate) use paths::{check_directory, check_inspected, check_source, check_target};
 pub(crate) use places::{inspected, source, target};
 
 /// Connections to a node beside those that carry data: for information requests.

@@ -48,6 +48,7 @@ fn copy(args: &Asbackup) -> Exit {
     let namespace = backup.namespace.clone().unwrap_or_default();
     let known = Known::new(Command::Backup, namespace, &convert::target(backup));
     command(&known, output, async |session| {
+        convert::check_target(backup)?;
         let mut config = convert::backup(backup)?;
         config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
         let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
@@ -60,6 +61,7 @@ fn remove_artifacts(args: &Asbackup) -> Exit {
     let target = convert::target(backup);
     let known = Known::new(Command::RemoveArtifacts, String::new(), &target);
     command(&known, output, async |session| {
+        convert::check_directory(backup.destination.path())?;
         // All arguments have to be good before anything goes, also those that aren't needed for it.
         convert::backup(backup)?;
         let encryption = session.encryption(&backup.encryption, secret_agent).await?;
@@ -75,6 +77,7 @@ pub(crate) fn inspect(args: Inspect) -> Exit {
     let Inspect { encryption, secret_agent, output, .. } = &args;
     let known = Known::new(Command::Inspect, String::new(), &source);
     command(&known, output, async |session| {
+        convert::check_inspected(&args)?;
         let mut config = InspectConfig::new();
         config.encryption = session.encryption(encryption, secret_agent).await?;
         session.wait(asbackup::inspect_with(config, source)).await
@@ -87,6 +90,7 @@ pub(crate) fn complete(args: Complete) -> Exit {
     let target = Local::directory(directory);
     let known = Known::new(Command::Complete, String::new(), &target);
     command(&known, output, async |session| {
+        convert::check_directory(directory)?;
         let mut config = CompleteConfig::new();
         config.encryption = session.encryption(encryption, secret_agent).await?;
         session.wait(asbackup::complete(config, target)).await
@@ -106,6 +110,7 @@ fn write(args: &Asrestore) -> Exit {
         known.ignored = Ignored::Fail;
     }
     command(&known, output, async |session| {
+        convert::check_source(restore)?;
         let mut config = convert::restore(restore, cache::directory())?;
         config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         let batches = restore.max_async_batches.get();
@@ -118,6 +123,7 @@ fn validate(args: &Asrestore) -> Exit {
     let Asrestore { secret_agent, restore, output, .. } = args;
     let known = Known::new(Command::Validate, String::new(), &convert::source(restore));
     command(&known, output, async |session| {
+        convert::check_source(restore)?;
         let mut config = convert::validate(restore)?;
         config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         session.wait(asbackup::validate(config, convert::source(restore))).await

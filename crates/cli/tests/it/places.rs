@@ -175,6 +175,36 @@ fn backups_below_a_directory_are_restored_and_validated() {
 }
 
 #[test]
+fn paths_of_the_wrong_kind_are_2_and_say_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "x").unwrap();
+    let check = |tool: Command, line: &str, words: &str, hint: &str| {
+        run(tool, line, dir.path()).expect(2).says(&[&format!("error: {words}"), "hint: ", hint]);
+        assert_eq!(names(dir.path()), ["file"], "{line}");
+    };
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (none, file, directory) = (path("none"), path("file"), dir.path().display().to_string());
+    let missing = format!("there is no directory {none}");
+    let is_file = format!("{file} is a file, not a directory");
+    for validate in ["", "--validate"] {
+        check(asrestore(), &format!("{validate} -d {{}}/none"), &missing, "-d, --directory");
+        check(asrestore(), &format!("{validate} -d {{}}/file"), &is_file, "-i");
+        check(asrestore(), &format!("{validate} -i {{}}/none"), &format!("there is no file {none}"), "-i");
+        let is_directory = format!("{directory} is a directory, not a file");
+        check(asrestore(), &format!("{validate} -i {{}}"), &is_directory, "-d, --directory");
+        let list = format!("{validate} --parent-directory {{}} --directory-list");
+        check(asrestore(), &format!("{list} none"), &missing, "--directory-list");
+        check(asrestore(), &format!("{list} file"), &is_file, "-i, --input-file");
+    }
+    check(asbackup(), "-n test -d {}/file", &is_file, "-o, --output-file");
+    check(asbackup(), "-n test -o {}", &format!("{directory} is a directory, not a file"), "-d, --directory");
+    check(asbackup(), "--remove-artifacts -d {}/none", &missing, "-d, --directory");
+    check(asbackup(), "--remove-artifacts -d {}/file", &is_file, "-d, --directory");
+    check(asbackup(), "complete -d {}/file", &is_file, "-d, --directory");
+    check(asbackup(), "inspect {}/none", &format!("there is no backup {none}"), "-d");
+}
+
+#[test]
 fn prefix_begins_file_names_or_is_refused() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     back_up(&server, "-q night-", dir.path()).expect(0);
@@ -240,7 +270,6 @@ fn inspect_shows_what_a_backup_holds() {
     fs::remove_file(dir.path().join("0_test_2.asb")).unwrap();
     let ran = run(asbackup(), "inspect {}", dir.path()).expect(4);
     ran.says(&["inspect damaged", "0_test_2.asb is missing: the manifest lists it", "unchecked"]);
-    run(asbackup(), "inspect {}/none", dir.path()).expect(2).says(&["holds no backup"]);
     run(asbackup(), "inspect --help", dir.path()).expect(0);
     assert!(run(asbackup(), "inspect", dir.path()).expect(0).stdout.contains("asbackup inspect"));
 }
