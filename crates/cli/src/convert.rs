@@ -139,7 +139,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
     config.total_timeout = args.waits.total_timeout;
     config.retry = WriteRetry {
         max_retries: args.waits.retry_max_attempts,
-        first_pause: args.waits.retry_base_interval,
+        first_pause: args.waits.retry_scale_factor.unwrap_or(args.waits.retry_base_interval),
         multiplier: args.waits.retry_multiplier,
     };
     config.limits = limits(&args.rates);
@@ -404,6 +404,13 @@ mod tests {
             });
         });
         check_restore(" --allow-extra", |config| config.extra_files = ExtraFiles::LeaveOut);
+    }
+
+    #[test]
+    fn pause_of_the_c_tool_is_in_microseconds() {
+        check_restore(" --retry-scale-factor 1500", |config| {
+            config.retry.first_pause = Duration::from_micros(1500);
+        });
     }
 
     #[test]

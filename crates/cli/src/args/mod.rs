@@ -275,6 +275,11 @@ mod tests {
             ("--max-async-batches 65536", &["--max-async-batches", "from 1 to 65535"]),
             ("--total-timeout -5", &["-5"]),
             ("--retry-base-interval x", &["--retry-base-interval", "from 0 to"]),
+            ("--retry-scale-factor 1ms", &["--retry-scale-factor", "microseconds"]),
+            (
+                "--retry-scale-factor 1 --retry-base-interval 1",
+                &["--retry-scale-factor", "--retry-base-interval"],
+            ),
             ("--retry-multiplier 0.5", &["--retry-multiplier", "from 1 to 100"]),
             ("--retry-multiplier NaN", &["--retry-multiplier", "from 1 to 100"]),
             ("--retry-max-attempts -1", &["-1"]),

@@ -7,7 +7,9 @@ use clap::{ArgGroup, Args, ValueEnum, value_parser};
 use super::{
     Codec, Encryption, Rates,
     selection::Selection,
-    value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds},
+    value::{
+        Namespaces, batch_limit, microseconds, milliseconds, multiplier, namespaces, pause_milliseconds,
+    },
 };
 
 /// What a restore, or a validation, is asked for.
@@ -214,6 +216,10 @@ pub(crate) struct Waits {
     /// Pause before the first retry of a write, in ms
     #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "1000")]
     pub(crate) retry_base_interval: Duration,
+
+    /// The same in microseconds, as the C tool takes it
+    #[arg(long, value_name = "US", value_parser = microseconds, conflicts_with = "retry_base_interval", hide = true)]
+    pub(crate) retry_scale_factor: Option<Duration>,
 
     /// Growth of the pauses from one retry to the next, 1 to 100; they end at 10 s
     #[arg(long, value_name = "FACTOR", value_parser = multiplier, default_value = "2")]

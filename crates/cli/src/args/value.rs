@@ -47,6 +47,12 @@ fn parse_milliseconds(text: &str, least: u32) -> Result<Duration, String> {
     }
 }
 
+/// Parses a pause as the C tool takes it.
+pub(super) fn microseconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<u32>().map(|us| Duration::from_micros(u64::from(us)));
+    number.map_err(|_| format!("must be a number of microseconds from 0 to {}", u32::MAX))
+}
+
 /// Parses a limit of batches.
 pub(super) fn batch_limit(text: &str) -> Result<NonZeroUsize, String> {
     let limit = text.parse::<u16>().ok().map(usize::from).and_then(NonZeroUsize::new);
