@@ -88,13 +88,19 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
         if args.resume.no_resume { Checkpoint::Off } else { Checkpoint::Every(args.resume.state_interval) };
     config.state_name = args.resume.state_name().cloned();
     config.state_directory = args.resume.state_dir.clone();
-    config.socket_timeout = args.socket_timeout;
+    config.socket_timeout = longest_silence(args.socket_timeout, args.total_timeout);
     config.total_timeout = Some(args.total_timeout).filter(|longest| !longest.is_zero());
     config.page_records = NonZeroU64::new(args.scan_page_size);
     config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
     config.throttle_pause = args.throttle_pause;
     config.limits = limits(&args.rates);
     Ok(config)
+}
+
+/// Returns how long a socket may stay silent, where 0 stands for the time that all may take. If that is 0 too, it stays 0, by
+/// which sockets wait ten minutes.
+fn longest_silence(socket: Duration, total: Duration) -> Duration {
+    if socket.is_zero() { total } else { socket }
 }
 
 fn shard(text: &str) -> Result<Shard, Failure> {
@@ -135,7 +141,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
         if args.rules.ignore_record_error { RecordErrors::Ignore } else { RecordErrors::Stop };
     config.dead_letter.clone_from(&args.rules.dead_letter);
     config.rules = rules(args);
-    config.socket_timeout = args.waits.socket_timeout;
+    config.socket_timeout = longest_silence(args.waits.socket_timeout, args.waits.total_timeout);
     config.total_timeout = args.waits.total_timeout;
     config.retry = WriteRetry {
         max_retries: args.waits.retry_max_attempts,
@@ -404,6 +410,20 @@ mod tests {
             });
         });
         check_restore(" --allow-extra", |config| config.extra_files = ExtraFiles::LeaveOut);
+    }
+
+    #[test]
+    fn timeouts_of_0_leave_the_end_to_the_other_one() {
+        check_backup(" --socket-timeout 0 --total-timeout 7", |config| {
+            config.socket_timeout = Duration::from_millis(7);
+            config.total_timeout = Some(Duration::from_millis(7));
+        });
+        check_backup(" --socket-timeout 0", |config| config.socket_timeout = Duration::ZERO);
+        check_restore(" --socket-timeout 0 --total-timeout 7", |config| {
+            config.socket_timeout = Duration::from_millis(7);
+            config.total_timeout = Duration::from_millis(7);
+        });
+        check_restore(" --total-timeout 0", |config| config.total_timeout = Duration::ZERO);
     }
 
     #[test]

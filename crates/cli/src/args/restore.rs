@@ -205,12 +205,12 @@ pub(crate) enum IndexConflict {
 /// How long writes wait, and how they are tried again.
 #[derive(Debug, Args)]
 pub(crate) struct Waits {
-    /// How long a write may stay silent, in ms
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    /// How long a write may stay silent, in ms; 0: as long as --total-timeout, or 10 minutes if that is 0 too
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
     pub(crate) socket_timeout: Duration,
 
-    /// How long one attempt of a write may take in all, in ms
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    /// How long one attempt of a write may take in all, in ms; 0: as long as it isn't silent
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
     pub(crate) total_timeout: Duration,
 
     /// Pause before the first retry of a write, in ms

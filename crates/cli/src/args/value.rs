@@ -29,12 +29,12 @@ pub(super) fn namespaces(text: &str) -> Result<Namespaces, String> {
     Ok(Namespaces { source: (*source).to_owned(), target: (*target).to_owned() })
 }
 
-/// Parses a deadline. 0 is refused, since no wait goes without one.
+/// Parses a deadline. 0 is refused, since it would mean none, and no wait goes without one.
 pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
     parse_milliseconds(text, 1)
 }
 
-/// Parses a pause, of which there may be none.
+/// Parses a pause, of which there may be none, or a deadline with a meaning for 0.
 pub(super) fn pause_milliseconds(text: &str) -> Result<Duration, String> {
     parse_milliseconds(text, 0)
 }

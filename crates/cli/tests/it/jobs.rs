@@ -141,6 +141,18 @@ fn what_was_backed_up_is_restored() {
 }
 
 #[test]
+fn timeouts_of_0_are_no_timeouts_at_once() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    back_up(&server, "--socket-timeout 0 --total-timeout 0", dir.path()).expect(0);
+    for flags in ["--socket-timeout 0", "--total-timeout 0", "--socket-timeout 0 --total-timeout 0"] {
+        restore(&server, &format!("{flags} --no-generation"), dir.path()).expect(0);
+        let single = format!("{flags} --no-generation --disable-batch-writes");
+        restore(&server, &single, dir.path()).expect(0);
+    }
+    assert_eq!(server.store().record_count("copy"), RECORDS);
+}
+
+#[test]
 fn wrapped_backup_is_restored_and_needs_its_key() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     let encryption = format!("-y aes256 --encryption-key-file {KEY}");
