@@ -24,7 +24,7 @@ use asbackup::{
 use crate::{
     args::{Backup, Connection, IndexConflict, LeftOut, Rates, Restore, State},
     envelope,
-    failure::Failure,
+    failure::{Failure, Failures},
     value_source::ValueSource,
 };
 pub(crate) use paths::{check_directory, check_inspected, check_source, check_target};
@@ -69,21 +69,23 @@ fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
 
 /// Returns what a backup is to do, but for its encryption.
 pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
+    let mut wrong = Failures::default();
     let mut config = BackupConfig::new(args.namespace.clone().unwrap_or_default());
     config.left_out = left_out(&args.left_out);
-    selection::select(&mut config, args)?;
-    config.shard = args.shard.as_deref().map(shard).transpose()?;
-    config.readers = parallelism(usize::from(args.parallel))?;
-    config.writers = parallelism(usize::from(args.parallel_write.unwrap_or(args.parallel)))?;
+    selection::select(&mut config, args, &mut wrong);
+    wrong.set(&mut config.shard, args.shard.as_deref().map(shard).transpose());
+    wrong.set(&mut config.readers, parallelism(usize::from(args.parallel)));
+    let writers = parallelism(usize::from(args.parallel_write.unwrap_or(args.parallel)));
+    wrong.set(&mut config.writers, writers);
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
-    config.envelope.compression = envelope::compression(&args.compression)?;
+    wrong.set(&mut config.envelope.compression, envelope::compression(&args.compression));
     config.existing = match (args.remove_files || args.force, &args.resume.go_on) {
         (true, _) => ExistingFiles::Replace,
         (false, Some(_)) => ExistingFiles::Continue,
         (false, None) => ExistingFiles::Refuse,
     };
-    config.file_prefix = args.output_file_prefix.clone().map(file_prefix).transpose()?;
+    wrong.set(&mut config.file_prefix, args.output_file_prefix.clone().map(file_prefix).transpose());
     config.checkpoint =
         if args.resume.no_resume { Checkpoint::Off } else { Checkpoint::Every(args.resume.state_interval) };
     config.state_name = args.resume.state_name().cloned();
@@ -94,7 +96,7 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
     config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
     config.throttle_pause = args.throttle_pause;
     config.limits = limits(&args.rates);
-    Ok(config)
+    wrong.or(config)
 }
 
 /// Returns how long a socket may stay silent, where 0 stands for the time that all may take. If that is 0 too, it stays 0, by
@@ -120,14 +122,15 @@ pub(crate) fn sampling(args: &Backup) -> Sampling {
 
 /// Returns what a restore is to do, but for its encryption. `cache` is where states lie that can't lie beside their data.
 pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreConfig, Failure> {
-    places::check_directories(args)?;
+    let mut wrong = Failures::default();
+    wrong.check(places::check_directories(args));
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
-    config.readers = parallelism(files_at_once(args))?;
-    config.shard = args.shard.as_deref().map(shard).transpose()?;
+    wrong.set(&mut config.readers, parallelism(files_at_once(args)));
+    wrong.set(&mut config.shard, args.shard.as_deref().map(shard).transpose());
     config.left_out = left_out(&args.selection.left_out);
-    config.sets = names(&args.selection.set_list, "change --set-list")?;
-    config.bins = names(&args.selection.bin_list, "change --bin-list")?;
+    wrong.set(&mut config.sets, names(&args.selection.set_list, "change --set-list"));
+    wrong.set(&mut config.bins, names(&args.selection.bin_list, "change --bin-list"));
     config.extra_ttl = Duration::from_secs(u64::from(args.rules.extra_ttl));
     config.metadata =
         if args.metadata.apply_metadata_last { MetadataOrder::Last } else { MetadataOrder::First };
@@ -154,7 +157,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
     config.effect = if args.dry_run { Effect::Count } else { Effect::Write };
     config.state = state(&args.state, cache);
     config.expected_compression = envelope::expected_compression(args.compress);
-    Ok(config)
+    wrong.or(config)
 }
 
 fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
@@ -443,6 +446,22 @@ mod tests {
             assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
             assert!(failure.lines().last().unwrap().contains(flag), "{flags}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let line = "asbackup -n test -d out -X 4096 -B a,a -q a/b --compression-level 3 --shard 3/2";
+        let failure = backup(&Asbackup::try_parse_from(line.split(' ')).unwrap().backup).unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::Config);
+        let lines = failure.lines();
+        assert_eq!((lines[0].as_str(), lines.len()), ("5 arguments can't be used", 6), "{lines:?}");
+        for flag in ["--partition-list", "--bin-list", "--output-file-prefix", "--compress", "--shard"] {
+            assert!(lines.iter().any(|line| line.contains(flag)), "{flag}: {lines:?}");
+        }
+        let line = "asrestore --directory-list a,a -s b,b -B c,c";
+        let failure =
+            restore(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore, None).unwrap_err();
+        assert_eq!(failure.lines().len(), 4, "{failure:?}");
     }
 
     #[test]
