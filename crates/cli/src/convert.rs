@@ -1,5 +1,6 @@
 //! Flags to configurations of the engine: the one place that knows both.
 
+mod paths;
 mod places;
 mod security;
 mod selection;
@@ -9,8 +10,7 @@ use std::{
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     thread,
-    time::Duration,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use asbackup::{
@@ -24,9 +24,10 @@ use asbackup::{
 use crate::{
     args::{Backup, Connection, IndexConflict, LeftOut, Rates, Restore, State},
     envelope,
-    failure::Failure,
+    failure::{Failure, Failures},
     value_source::ValueSource,
 };
+pub(crate) use paths::{check_directory, check_inspected, check_source, check_target};
 pub(crate) use places::{inspected, source, target};
 
 /// Connections to a node beside those that carry data: for information requests.
@@ -68,34 +69,42 @@ fn seed(text: &str, port: u16) -> Result<Seed, Failure> {
 
 /// Returns what a backup is to do, but for its encryption.
 pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
+    let mut wrong = Failures::default();
     let mut config = BackupConfig::new(args.namespace.clone().unwrap_or_default());
     config.left_out = left_out(&args.left_out);
-    selection::select(&mut config, args)?;
-    config.shard = args.shard.as_deref().map(shard).transpose()?;
-    config.readers = parallelism(usize::from(args.parallel))?;
-    config.writers = parallelism(usize::from(args.parallel_write.unwrap_or(args.parallel)))?;
+    selection::select(&mut config, args, &mut wrong);
+    wrong.set(&mut config.shard, args.shard.as_deref().map(shard).transpose());
+    wrong.set(&mut config.readers, parallelism(usize::from(args.parallel)));
+    let writers = parallelism(usize::from(args.parallel_write.unwrap_or(args.parallel)));
+    wrong.set(&mut config.writers, writers);
     config.file_limit = (args.file_limit > 0).then(|| ByteSize::mib(args.file_limit));
     config.spelling = if args.compact { Spelling::Compact } else { Spelling::Base64 };
-    config.envelope.compression = envelope::compression(&args.compression)?;
+    wrong.set(&mut config.envelope.compression, envelope::compression(&args.compression));
     config.existing = match (args.remove_files || args.force, &args.resume.go_on) {
         (true, _) => ExistingFiles::Replace,
         (false, Some(_)) => ExistingFiles::Continue,
         (false, None) => ExistingFiles::Refuse,
     };
-    config.file_prefix = args.output_file_prefix.clone().map(file_prefix).transpose()?;
+    wrong.set(&mut config.file_prefix, args.output_file_prefix.clone().map(file_prefix).transpose());
     config.checkpoint =
         if args.resume.no_resume { Checkpoint::Off } else { Checkpoint::Every(args.resume.state_interval) };
     config.state_name = args.resume.state_name().cloned();
     config.state_directory = args.resume.state_dir.clone();
     let now = config.as_of_unfinished(&target(args)).unwrap_or_else(SystemTime::now);
-    selection::select_modified(&mut config, &args.records, now)?;
-    config.socket_timeout = args.socket_timeout;
+    selection::select_modified(&mut config, &args.records, now, &mut wrong);
+    config.socket_timeout = longest_silence(args.socket_timeout, args.total_timeout);
     config.total_timeout = Some(args.total_timeout).filter(|longest| !longest.is_zero());
     config.page_records = NonZeroU64::new(args.scan_page_size);
     config.retry = ScanRetry { max_retries: args.max_retries, first_pause: args.sleep_between_retries };
     config.throttle_pause = args.throttle_pause;
     config.limits = limits(&args.rates);
-    Ok(config)
+    wrong.or(config)
+}
+
+/// Returns how long a socket may stay silent, where 0 stands for the time that all may take. If that is 0 too, it stays 0, by
+/// which sockets wait ten minutes.
+fn longest_silence(socket: Duration, total: Duration) -> Duration {
+    if socket.is_zero() { total } else { socket }
 }
 
 fn shard(text: &str) -> Result<Shard, Failure> {
@@ -115,14 +124,15 @@ pub(crate) fn sampling(args: &Backup) -> Sampling {
 
 /// Returns what a restore is to do, but for its encryption. `cache` is where states lie that can't lie beside their data.
 pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreConfig, Failure> {
-    places::check_directories(args)?;
+    let mut wrong = Failures::default();
+    wrong.check(places::check_directories(args));
     let mut config = RestoreConfig::new();
     config.rename = args.namespace.clone().map(|names| Rename { from: names.source, to: names.target });
-    config.readers = parallelism(files_at_once(args))?;
-    config.shard = args.shard.as_deref().map(shard).transpose()?;
+    wrong.set(&mut config.readers, parallelism(files_at_once(args)));
+    wrong.set(&mut config.shard, args.shard.as_deref().map(shard).transpose());
     config.left_out = left_out(&args.selection.left_out);
-    config.sets = names(&args.selection.set_list, "change --set-list")?;
-    config.bins = names(&args.selection.bin_list, "change --bin-list")?;
+    wrong.set(&mut config.sets, names(&args.selection.set_list, "change --set-list"));
+    wrong.set(&mut config.bins, names(&args.selection.bin_list, "change --bin-list"));
     config.extra_ttl = Duration::from_secs(u64::from(args.rules.extra_ttl));
     config.metadata =
         if args.metadata.apply_metadata_last { MetadataOrder::Last } else { MetadataOrder::First };
@@ -136,11 +146,11 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
         if args.rules.ignore_record_error { RecordErrors::Ignore } else { RecordErrors::Stop };
     config.dead_letter.clone_from(&args.rules.dead_letter);
     config.rules = rules(args);
-    config.socket_timeout = args.waits.socket_timeout;
+    config.socket_timeout = longest_silence(args.waits.socket_timeout, args.waits.total_timeout);
     config.total_timeout = args.waits.total_timeout;
     config.retry = WriteRetry {
         max_retries: args.waits.retry_max_attempts,
-        first_pause: args.waits.retry_base_interval,
+        first_pause: args.waits.retry_scale_factor.unwrap_or(args.waits.retry_base_interval),
         multiplier: args.waits.retry_multiplier,
     };
     config.limits = limits(&args.rates);
@@ -149,7 +159,7 @@ pub(crate) fn restore(args: &Restore, cache: Option<PathBuf>) -> Result<RestoreC
     config.effect = if args.dry_run { Effect::Count } else { Effect::Write };
     config.state = state(&args.state, cache);
     config.expected_compression = envelope::expected_compression(args.compress);
-    Ok(config)
+    wrong.or(config)
 }
 
 fn state(args: &State, cache: Option<PathBuf>) -> StateRule {
@@ -408,6 +418,27 @@ mod tests {
     }
 
     #[test]
+    fn timeouts_of_0_leave_the_end_to_the_other_one() {
+        check_backup(" --socket-timeout 0 --total-timeout 7", |config| {
+            config.socket_timeout = Duration::from_millis(7);
+            config.total_timeout = Some(Duration::from_millis(7));
+        });
+        check_backup(" --socket-timeout 0", |config| config.socket_timeout = Duration::ZERO);
+        check_restore(" --socket-timeout 0 --total-timeout 7", |config| {
+            config.socket_timeout = Duration::from_millis(7);
+            config.total_timeout = Duration::from_millis(7);
+        });
+        check_restore(" --total-timeout 0", |config| config.total_timeout = Duration::ZERO);
+    }
+
+    #[test]
+    fn pause_of_the_c_tool_is_in_microseconds() {
+        check_restore(" --retry-scale-factor 1500", |config| {
+            config.retry.first_pause = Duration::from_micros(1500);
+        });
+    }
+
+    #[test]
     fn a_name_that_is_listed_twice_is_bad_usage() {
         for (flags, flag) in [("-s a,b,a", "--set-list"), ("-B a,a", "--bin-list"), ("-s a,,b", "--set-list")]
         {
@@ -417,6 +448,22 @@ mod tests {
             assert_eq!(failure.kind, ErrorKind::Config, "{flags}");
             assert!(failure.lines().last().unwrap().contains(flag), "{flags}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let line = "asbackup -n test -d out -X 4096 -B a,a -q a/b --compression-level 3 --shard 3/2";
+        let failure = backup(&Asbackup::try_parse_from(line.split(' ')).unwrap().backup).unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::Config);
+        let lines = failure.lines();
+        assert_eq!((lines[0].as_str(), lines.len()), ("5 arguments can't be used", 6), "{lines:?}");
+        for flag in ["--partition-list", "--bin-list", "--output-file-prefix", "--compress", "--shard"] {
+            assert!(lines.iter().any(|line| line.contains(flag)), "{flag}: {lines:?}");
+        }
+        let line = "asrestore --directory-list a,a -s b,b -B c,c";
+        let failure =
+            restore(&Asrestore::try_parse_from(line.split(' ')).unwrap().restore, None).unwrap_err();
+        assert_eq!(failure.lines().len(), 4, "{failure:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The flags of compression and encryption to the engine's configuration.
 
-use std::env;
+use std::{env, fs};
 
 use asbackup::{ExpectedCompression, KeySource, KeyText, Zstd};
 
@@ -56,15 +56,28 @@ pub(crate) async fn encryption(
     }
 }
 
+/// Checks that the file of a key can be read, for jobs that don't look at it.
+pub(crate) fn check_key(encryption: Option<&asbackup::Encryption>) -> Result<(), Failure> {
+    let Some(KeySource::File(path)) = encryption.map(|encryption| &encryption.key) else { return Ok(()) };
+    fs::read(path).map(drop).map_err(|error| {
+        let message = format!("cannot read the encryption key {}", path.display());
+        Failure::usage(message, "check --encryption-key-file").because(&error)
+    })
+}
+
 async fn key(args: &Encryption, values: &ValueSource) -> Result<Option<KeySource>, Failure> {
     if let Some(path) = &args.encryption_key_file {
-        return Ok(Some(KeySource::File(path.clone())));
+        // A path that isn't UTF-8 names no secret.
+        let secret = values.named("--encryption-key-file", path.to_str().unwrap_or_default()).await?;
+        let text = secret.map(|secret| KeySource::Text(KeyText::new(secret)));
+        return Ok(Some(text.unwrap_or_else(|| KeySource::File(path.clone()))));
     }
     if let Some(given) = &args.encryption_key_secret {
-        let secret = values.named("--encryption-key-secret", given).await?;
+        let secret = values.must_name("--encryption-key-secret", given).await?;
         return Ok(Some(KeySource::Text(KeyText::new(secret))));
     }
-    let Some(name) = &args.encryption_key_env else { return Ok(None) };
+    let Some(given) = &args.encryption_key_env else { return Ok(None) };
+    let name = &values.text("--encryption-key-env", given).await?;
     // The value itself is in no message.
     let text = env::var(name).ok().filter(|text| !text.is_empty()).ok_or_else(|| {
         let message = format!("the environment variable {name:?} is empty, unset or not UTF-8");
@@ -114,6 +127,8 @@ mod tests {
             ),
             ("-y aes128 --encryption-key-secret secrets:r", "write it as secrets:RESOURCE:KEY"),
             ("-y aes128 --encryption-key-secret secrets:r:k", "no secret agent is known"),
+            ("-y aes128 --encryption-key-file secrets:r:k", "no secret agent is known"),
+            ("-y aes128 --encryption-key-env secrets:r:k", "no secret agent is known"),
         ] {
             let failure = converted(flags).unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Config, "{flags}");

@@ -37,6 +37,18 @@ impl Failure {
         self
     }
 
+    /// Returns the failure of several things that were asked for and can't work.
+    fn of_all(failures: &[Self]) -> Self {
+        let causes = failures.iter().map(Self::in_one_line).collect();
+        Self { causes, ..Self::new(ErrorKind::Config, format!("{} arguments can't be used", failures.len())) }
+    }
+
+    fn in_one_line(&self) -> String {
+        let causes = self.causes.iter().map(String::as_str);
+        let parts = iter::once(self.message.as_str()).chain(causes).chain(self.hint);
+        parts.collect::<Vec<_>>().join("; ")
+    }
+
     /// Returns the failure of a connection that never was.
     pub(crate) fn connect(error: &ClusterError) -> Self {
         let kind = if error.is_of_login() { ErrorKind::Auth } else { ErrorKind::Connect };
@@ -73,6 +85,34 @@ impl Failure {
         }
         lines.extend(self.hint.map(|hint| format!("hint: {hint}")));
         lines
+    }
+}
+
+/// All that is wrong with the arguments, which are told at once.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Vec<Failure>);
+
+impl Failures {
+    /// Puts a value into its place, or keeps why there is none.
+    pub(crate) fn set<T>(&mut self, place: &mut T, value: Result<T, Failure>) {
+        match value {
+            Ok(value) => *place = value,
+            Err(failure) => self.0.push(failure),
+        }
+    }
+
+    /// Keeps what a check found.
+    pub(crate) fn check(&mut self, checked: Result<(), Failure>) {
+        self.0.extend(checked.err());
+    }
+
+    /// Returns what was made of the arguments, if nothing is wrong with them.
+    pub(crate) fn or<T>(self, made: T) -> Result<T, Failure> {
+        match self.0.as_slice() {
+            [] => Ok(made),
+            [one] => Err(one.clone()),
+            several => Err(Failure::of_all(several)),
+        }
     }
 }
 

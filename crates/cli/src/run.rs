@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, thread, time::Duration};
 
-use asbackup::{Client, Cluster, CompleteConfig, ErrorKind, Job, Local};
+use asbackup::{Client, Cluster, CompleteConfig, ErrorKind, InspectConfig, Job, Local};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Instant, interval_at},
@@ -35,7 +35,9 @@ fn estimate(args: &Asbackup) -> Exit {
     let namespace = backup.namespace.clone().unwrap_or_default();
     let known = Known::new(Command::Estimate, namespace, &convert::target(backup));
     command(&known, output, async |session| {
-        let config = convert::backup(backup)?;
+        let mut config = convert::backup(backup)?;
+        config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
+        envelope::check_key(config.envelope.encryption.as_ref())?;
         let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
         session.wait(Client::new(cluster).estimate(config, convert::sampling(backup))).await
     })
@@ -46,6 +48,7 @@ fn copy(args: &Asbackup) -> Exit {
     let namespace = backup.namespace.clone().unwrap_or_default();
     let known = Known::new(Command::Backup, namespace, &convert::target(backup));
     command(&known, output, async |session| {
+        convert::check_target(backup)?;
         let mut config = convert::backup(backup)?;
         config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
         let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
@@ -58,8 +61,11 @@ fn remove_artifacts(args: &Asbackup) -> Exit {
     let target = convert::target(backup);
     let known = Known::new(Command::RemoveArtifacts, String::new(), &target);
     command(&known, output, async |session| {
+        convert::check_directory(backup.destination.path())?;
         // All arguments have to be good before anything goes, also those that aren't needed for it.
         convert::backup(backup)?;
+        let encryption = session.encryption(&backup.encryption, secret_agent).await?;
+        envelope::check_key(encryption.as_ref())?;
         convert::cluster(connection, &ValueSource::new(secret_agent)?, 1).await?;
         session.wait(asbackup::remove_artifacts(target)).await
     })
@@ -68,8 +74,14 @@ fn remove_artifacts(args: &Asbackup) -> Exit {
 /// Runs `asbackup inspect`.
 pub(crate) fn inspect(args: Inspect) -> Exit {
     let source = convert::inspected(&args);
+    let Inspect { encryption, secret_agent, output, .. } = &args;
     let known = Known::new(Command::Inspect, String::new(), &source);
-    command(&known, &args.output, async |session| session.wait(asbackup::inspect(source)).await)
+    command(&known, output, async |session| {
+        convert::check_inspected(&args)?;
+        let mut config = InspectConfig::new();
+        config.encryption = session.encryption(encryption, secret_agent).await?;
+        session.wait(asbackup::inspect_with(config, source)).await
+    })
 }
 
 /// Runs `asbackup complete`.
@@ -78,6 +90,7 @@ pub(crate) fn complete(args: Complete) -> Exit {
     let target = Local::directory(directory);
     let known = Known::new(Command::Complete, String::new(), &target);
     command(&known, output, async |session| {
+        convert::check_directory(directory)?;
         let mut config = CompleteConfig::new();
         config.encryption = session.encryption(encryption, secret_agent).await?;
         session.wait(asbackup::complete(config, target)).await
@@ -97,6 +110,7 @@ fn write(args: &Asrestore) -> Exit {
         known.ignored = Ignored::Fail;
     }
     command(&known, output, async |session| {
+        convert::check_source(restore)?;
         let mut config = convert::restore(restore, cache::directory())?;
         config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         let batches = restore.max_async_batches.get();
@@ -109,6 +123,7 @@ fn validate(args: &Asrestore) -> Exit {
     let Asrestore { secret_agent, restore, output, .. } = args;
     let known = Known::new(Command::Validate, String::new(), &convert::source(restore));
     command(&known, output, async |session| {
+        convert::check_source(restore)?;
         let mut config = convert::validate(restore)?;
         config.encryption = session.encryption(&restore.encryption, secret_agent).await?;
         session.wait(asbackup::validate(config, convert::source(restore))).await
@@ -122,7 +137,8 @@ fn command<R: Summary>(
     run: impl AsyncFnOnce(&mut Session<'_>) -> Result<Ended<R>, Failure>,
 ) -> Exit {
     let console = Console::new(output);
-    let ended = logging::install(output, &console).and_then(|()| runtime()).and_then(|runtime| {
+    let ready = logging::install(output, &console).and_then(|()| report::check_file(output, known));
+    let ended = ready.and_then(|()| runtime()).and_then(|runtime| {
         let ended = runtime.block_on(async {
             let mut session = Session::new(output, &console)?;
             run(&mut session).await.or_else(|failure| Ok(session.failed(failure)))

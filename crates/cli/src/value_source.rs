@@ -26,18 +26,17 @@ impl ValueSource {
 
     /// Returns what a flag's value stands for: a secret, or itself.
     pub(crate) async fn text(&self, flag: &str, given: &str) -> Result<String, Failure> {
-        match self.asked(flag, given).await? {
-            None => Ok(given.to_owned()),
-            Some(secret) => as_text(flag, &secret),
-        }
+        Ok(self.named(flag, given).await?.unwrap_or_else(|| given.to_owned()))
+    }
+
+    /// Returns the secret that a flag's value names, if it names one.
+    pub(crate) async fn named(&self, flag: &str, given: &str) -> Result<Option<String>, Failure> {
+        self.asked(flag, given).await?.map(|secret| as_text(flag, &secret)).transpose()
     }
 
     /// Returns the secret that a flag's value must name.
-    pub(crate) async fn named(&self, flag: &str, given: &str) -> Result<String, Failure> {
-        match self.asked(flag, given).await? {
-            None => Err(unusable(flag, "it names no secret", NAME_HINT)),
-            Some(secret) => as_text(flag, &secret),
-        }
+    pub(crate) async fn must_name(&self, flag: &str, given: &str) -> Result<String, Failure> {
+        self.named(flag, given).await?.ok_or_else(|| unusable(flag, "it names no secret", NAME_HINT))
     }
 
     /// Returns what a secret value stands for: `secrets:`, `env:`, `env-b64:`, `b64:`, `file:`, or itself.

@@ -20,8 +20,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{
     BackupConfig, BackupReport, Cluster, ClusterConfig, CompleteConfig, CompleteReport, Error, ErrorKind,
-    EstimateReport, Event, InspectReport, Local, Progress, RemovalReport, RestoreConfig, RestoreReport,
-    Sampling, ScanPermits, ValidateConfig, ValidateReport,
+    EstimateReport, Event, InspectConfig, InspectReport, Local, Progress, RemovalReport, RestoreConfig,
+    RestoreReport, Sampling, ScanPermits, ValidateConfig, ValidateReport,
 };
 
 /// Starts jobs on a cluster. Cheap to clone; any number of jobs may run at once, from any thread.
@@ -93,6 +93,14 @@ pub fn validate(config: ValidateConfig, source: Local) -> Result<Job<ValidateRep
 /// If threads can't be started.
 pub fn inspect(source: Local) -> Result<Job<InspectReport>, Error> {
     Ok(Job::start(runtime()?, || crate::inspect(source)))
+}
+
+/// Does the same with a key for a backup that is encrypted; see [`crate::inspect_with`].
+///
+/// # Errors
+/// If threads can't be started.
+pub fn inspect_with(config: InspectConfig, source: Local) -> Result<Job<InspectReport>, Error> {
+    Ok(Job::start(runtime()?, || crate::inspect_with(config, source)))
 }
 
 /// Starts to make one backup of the shares in a directory, and returns at once; see [`crate::complete()`].

@@ -7,14 +7,16 @@ use asbackup_cluster::LargeRecords;
 use asbackup_codec::{
     Step,
     asb::{Decoder, Version},
+    envelope::AesKey,
 };
 use asbackup_model::{IndexKind, IndexedType, RecordLayout, SecondaryIndex, UdfModule};
 use asbackup_storage::Local;
 
 use crate::{
     Error, ErrorKind, blocking,
-    config::{ExtraFiles, ManifestRule},
+    config::{Encryption, ExtraFiles, ManifestRule},
     job::{JobContext, Outcome},
+    key,
     manifest::{
         BackupSet, Completeness, ManifestFacts, SetFile, SetIndex, SetRules, read_header, survey,
         survey_unsealed,
@@ -29,11 +31,31 @@ use crate::{
     validate::finding,
 };
 
+/// What an inspection is to know beside the backup.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct InspectConfig {
+    /// How the backup is encrypted. Default: not at all, or by a key that isn't at hand. Without it nothing vouches for the
+    /// manifest of an encrypted backup, and its indexes and UDF modules aren't shown.
+    pub encryption: Option<Encryption>,
+}
+
+impl InspectConfig {
+    /// Returns the defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
 /// Runs an inspection to its end.
-pub(crate) async fn run(source: Local, started: SystemTime, job: JobContext) -> Outcome<InspectReport> {
-    let (from, counted) = (source.clone(), job.clone());
-    let inspected = blocking(move || inspect(&from, &counted)).await.flatten();
-    let (mut inspected, completeness, result) = match inspected {
+pub(crate) async fn run(
+    config: InspectConfig,
+    source: Local,
+    started: SystemTime,
+    job: JobContext,
+) -> Outcome<InspectReport> {
+    let (mut inspected, completeness, result) = match inspect_with_key(config, source.clone(), &job).await {
         Ok((inspected, completeness)) => (inspected, completeness, Ok(())),
         Err(error) => (Inspected::default(), Completeness::Unchecked, Err(error)),
     };
@@ -47,10 +69,26 @@ pub(crate) async fn run(source: Local, started: SystemTime, job: JobContext) -> 
     Outcome { report: Some(Arc::new(report)), result }
 }
 
-fn inspect(source: &Local, job: &JobContext) -> Result<(Inspected, Completeness), Error> {
+async fn inspect_with_key(
+    config: InspectConfig,
+    source: Local,
+    job: &JobContext,
+) -> Result<(Inspected, Completeness), Error> {
+    let key = job.or_cancelled(key::fetch(config.encryption.as_ref())).await??;
+    let job = job.clone();
+    blocking(move || inspect(&source, key, &job)).await?
+}
+
+fn inspect(
+    source: &Local,
+    key: Option<AesKey>,
+    job: &JobContext,
+) -> Result<(Inspected, Completeness), Error> {
+    let has_key = key.is_some();
     let (manifest, extra) = (ManifestRule::Optional, ExtraFiles::Refuse);
-    let rules = SetRules { manifest, extra, key: None, compression: None };
-    let set = match survey_unsealed(source, &rules)? {
+    let rules = SetRules { manifest, extra, key, compression: None };
+    let unsealed = if has_key { None } else { survey_unsealed(source, &rules)? };
+    let set = match unsealed {
         Some(set) => set,
         None => survey(source, &rules)?,
     };
@@ -62,14 +100,14 @@ fn inspect(source: &Local, job: &JobContext) -> Result<(Inspected, Completeness)
         ..Inspected::default()
     };
     // Encrypted files show nothing to those without the key.
-    let encrypted = inspected.manifest.as_ref().is_some_and(|manifest| manifest.encryption.is_some());
+    let is_encrypted = inspected.manifest.as_ref().is_some_and(|manifest| manifest.encryption.is_some());
     let mut reader = FileReader::new(source, job, Decompression::InStep, LargeRecords::new(1));
     for file in &files {
         if job.token.is_cancelled() {
             return Err(Error::cancelled());
         }
         let header = Header::read(source, &file.stored.name, &rules)?;
-        if !encrypted && may_hold_metadata(file, &header) {
+        if (has_key || !is_encrypted) && may_hold_metadata(file, &header) {
             inspected.read_metadata(&mut reader, file)?;
         }
         inspected.files.push(header.describe(file));

@@ -103,6 +103,7 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, Place as ErrorPlace};
 pub use event::{Event, Events, Phase};
+pub use inspect::InspectConfig;
 pub use job::Job;
 pub use limit::ScanPermits;
 pub use manifest::{Completeness, ManifestFacts};
@@ -234,7 +235,16 @@ pub fn validate(config: ValidateConfig, source: Local) -> Job<ValidateReport> {
 /// Outside of a tokio runtime.
 #[must_use = "dropping a job cancels it"]
 pub fn inspect(source: Local) -> Job<InspectReport> {
-    Job::start(|job| inspect::run(source, SystemTime::now(), job))
+    inspect_with(InspectConfig::new(), source)
+}
+
+/// Does the same as [`inspect()`], with a key for a backup that is encrypted.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[must_use = "dropping a job cancels it"]
+pub fn inspect_with(config: InspectConfig, source: Local) -> Job<InspectReport> {
+    Job::start(|job| inspect::run(config, source, SystemTime::now(), job))
 }
 
 /// Starts to make one backup of the shares in a directory, and returns at once. Needs no cluster. All shares must be

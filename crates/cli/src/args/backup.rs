@@ -11,7 +11,7 @@ use clap::{Args, value_parser};
 use super::{
     Compression, Encryption, LeftOut, Rates, Resume,
     selection::{Records, Scope},
-    value::{milliseconds, pause_milliseconds},
+    value::pause_milliseconds,
 };
 
 /// What a backup is asked for.
@@ -93,8 +93,8 @@ pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) resume: Resume,
 
-    /// How long a scan may stay silent, in ms
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    /// How long a scan may stay silent, in ms; 0: as long as --total-timeout, or 10 minutes if that is 0 too
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
     pub(crate) socket_timeout: Duration,
 
     /// How long all scans together may take, in ms; 0: as long as they need

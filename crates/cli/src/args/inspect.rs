@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use super::{Output, version::version};
+use super::{Encryption, Output, SecretAgent, version::version};
 
 /// Shows what a backup holds, without a cluster and without reading all of it.
 #[derive(Debug, Parser)]
@@ -18,6 +18,12 @@ use super::{Output, version::version};
 pub(crate) struct Inspect {
     /// Directory of the backup, or its single file
     pub(crate) path: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) encryption: Encryption,
+
+    #[command(flatten)]
+    pub(crate) secret_agent: SecretAgent,
 
     #[command(flatten)]
     pub(crate) output: Output,

@@ -2,12 +2,14 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{ArgGroup, Args, ValueEnum, value_parser};
 
 use super::{
     Codec, Encryption, Rates,
     selection::Selection,
-    value::{Namespaces, batch_limit, milliseconds, multiplier, namespaces, pause_milliseconds},
+    value::{
+        Namespaces, batch_limit, microseconds, milliseconds, multiplier, namespaces, pause_milliseconds,
+    },
 };
 
 /// What a restore, or a validation, is asked for.
@@ -145,6 +147,7 @@ pub(crate) struct Input {
 
 /// When a record that exists already gives way.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("ignoring").args(["ignore_record_error", "dead_letter"]).multiple(true))]
 pub(crate) struct Rules {
     /// Write also if the existing record's generation is as high or higher
     #[arg(short = 'g', long)]
@@ -171,8 +174,8 @@ pub(crate) struct Rules {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["validate", "dry_run"])]
     pub(crate) dead_letter: Option<PathBuf>,
 
-    /// End with exit code 3 if records were left out by --ignore-record-error
-    #[arg(long, requires = "ignore_record_error")]
+    /// End with exit code 3 if records were left out by --ignore-record-error or --dead-letter
+    #[arg(long, requires = "ignoring")]
     pub(crate) fail_if_ignored: bool,
 }
 
@@ -202,17 +205,21 @@ pub(crate) enum IndexConflict {
 /// How long writes wait, and how they are tried again.
 #[derive(Debug, Args)]
 pub(crate) struct Waits {
-    /// How long a write may stay silent, in ms
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    /// How long a write may stay silent, in ms; 0: as long as --total-timeout, or 10 minutes if that is 0 too
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
     pub(crate) socket_timeout: Duration,
 
-    /// How long one attempt of a write may take in all, in ms
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10000")]
+    /// How long one attempt of a write may take in all, in ms; 0: as long as it isn't silent
+    #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "10000")]
     pub(crate) total_timeout: Duration,
 
     /// Pause before the first retry of a write, in ms
     #[arg(long, value_name = "MS", value_parser = pause_milliseconds, default_value = "1000")]
     pub(crate) retry_base_interval: Duration,
+
+    /// The same in microseconds, as the C tool takes it
+    #[arg(long, value_name = "US", value_parser = microseconds, conflicts_with = "retry_base_interval", hide = true)]
+    pub(crate) retry_scale_factor: Option<Duration>,
 
     /// Growth of the pauses from one retry to the next, 1 to 100; they end at 10 s
     #[arg(long, value_name = "FACTOR", value_parser = multiplier, default_value = "2")]

@@ -29,12 +29,12 @@ pub(super) fn namespaces(text: &str) -> Result<Namespaces, String> {
     Ok(Namespaces { source: (*source).to_owned(), target: (*target).to_owned() })
 }
 
-/// Parses a deadline. 0 is refused, since no wait goes without one.
+/// Parses a deadline. 0 is refused, since it would mean none, and no wait goes without one.
 pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
     parse_milliseconds(text, 1)
 }
 
-/// Parses a pause, of which there may be none.
+/// Parses a pause, of which there may be none, or a deadline with a meaning for 0.
 pub(super) fn pause_milliseconds(text: &str) -> Result<Duration, String> {
     parse_milliseconds(text, 0)
 }
@@ -45,6 +45,12 @@ fn parse_milliseconds(text: &str, least: u32) -> Result<Duration, String> {
         Ok(ms) if ms >= least => Ok(Duration::from_millis(u64::from(ms))),
         _ => Err(format!("must be a number of milliseconds from {least} to {}", u32::MAX)),
     }
+}
+
+/// Parses a pause as the C tool takes it.
+pub(super) fn microseconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<u32>().map(|us| Duration::from_micros(u64::from(us)));
+    number.map_err(|_| format!("must be a number of microseconds from 0 to {}", u32::MAX))
 }
 
 /// Parses a limit of batches.

@@ -35,7 +35,7 @@ pub(super) fn means_unset(key: &str, text: &str) -> bool {
 const ZERO_IS_UNSET: [&str; 2] = ["restore.parallel", "secret-agent.port"];
 
 /// absctl's keys that had no flag when this was written, with its defaults. A flag with the same key comes first.
-pub(super) const KEYS: [(&str, &str); 120] = [
+pub(super) const KEYS: [(&str, &str); 112] = [
     ("cluster.user", ""),
     ("cluster.password", ""),
     ("cluster.auth", "INTERNAL"),
@@ -67,10 +67,6 @@ pub(super) const KEYS: [(&str, &str); 120] = [
     ("backup.records-per-second", "0"),
     ("backup.bandwidth", "0"),
     ("backup.total-timeout", "0"),
-    ("backup.info-timeout", "10000"),
-    ("backup.info-max-retries", "3"),
-    ("backup.info-retry-multiplier", "1"),
-    ("backup.info-retry-interval", "1000"),
     ("backup.estimate", "false"),
     ("backup.estimate-samples", "10000"),
     ("backup.state-file-dst", ""),
@@ -82,10 +78,6 @@ pub(super) const KEYS: [(&str, &str); 120] = [
     ("restore.records-per-second", "0"),
     ("restore.bandwidth", "0"),
     ("restore.warm-up", "0"),
-    ("restore.info-timeout", "10000"),
-    ("restore.info-max-retries", "3"),
-    ("restore.info-retry-multiplier", "1"),
-    ("restore.info-retry-interval", "1000"),
     ("restore.std-buffer", "4"),
     ("compression.compress", "NONE"),
     ("compression.level", "3"),

@@ -2,16 +2,19 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser, value_parser};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, CommandFactory, builder::PossibleValuesParser, value_parser,
+};
 use clap_complete::Shell;
 
-use super::{check, layers::Layers, show};
-use crate::args::Answer;
+use super::{check, layers::Layers, show, with_file};
+use crate::args::{Answer, Complete, Inspect};
 
 const COMPLETIONS: &str = "completions";
 const MAN: &str = "man";
 const SETTINGS: &str = "config";
 const SHOW: &str = "show";
+const PAGE: &str = "page";
 
 /// Adds the commands to a tool.
 pub(super) fn add(command: Command) -> Command {
@@ -31,12 +34,25 @@ pub(super) fn add(command: Command) -> Command {
         Arg::new("shell").required(true).value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"]));
     let completions =
         Command::new(COMPLETIONS).about("Print the completions for a shell").arg(shell.help("The shell"));
-    let man = Command::new(MAN).about("Print the man page");
+    let others = beside(&command).into_iter().map(|(name, _)| name);
+    let pages: Vec<&str> = [SETTINGS, COMPLETIONS, MAN].into_iter().chain(others).collect();
+    let page = Arg::new(PAGE).value_name("COMMAND").value_parser(PossibleValuesParser::new(pages));
+    let man = Command::new(MAN)
+        .about("Print the man page, of the tool or of one of its commands")
+        .arg(page.help("The command"));
     command
         .subcommand_negates_reqs(true)
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
         .subcommands([settings, completions, man].map(with_help))
+}
+
+/// Returns the commands of a tool that are read apart from it, since they have flags of their own, and their names.
+fn beside(tool: &Command) -> Vec<(&'static str, Command)> {
+    match tool.get_name() {
+        "asbackup" => vec![("inspect", Inspect::command()), ("complete", Complete::command())],
+        _ => Vec::new(),
+    }
 }
 
 /// Gives a command the help flag of the tools, whose `-h` is the host.
@@ -70,10 +86,13 @@ pub(super) fn run(
         return show::show(&Layers::read(command, tools, arguments, variables)?);
     }
     let matches = command.clone().try_get_matches_from(arguments)?;
+    let others = beside(&command).into_iter().map(|(name, other)| with_file(other.name(name)));
+    let whole = command.subcommands(others);
     Ok(match matches.subcommand() {
         Some((SETTINGS, matches)) => check::check(tools, &file(matches)),
-        Some((COMPLETIONS, matches)) => Answer::Text(completions(command, matches)),
-        _ => Answer::Text(man(command)),
+        Some((COMPLETIONS, matches)) => Answer::Text(completions(whole, matches)),
+        Some((_, matches)) => Answer::Text(man(whole, matches.get_one::<String>(PAGE))),
+        None => Answer::Text(man(whole, None)),
     })
 }
 
@@ -94,8 +113,13 @@ fn completions(mut command: Command, matches: &ArgMatches) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-fn man(command: Command) -> String {
+fn man(mut command: Command, name: Option<&String>) -> String {
+    // Only then do the commands know the tool's name.
+    command.build();
+    let named = name.and_then(|name| command.find_subcommand(name)).cloned();
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).expect("writing into memory cannot fail");
+    clap_mangen::Man::new(named.unwrap_or(command))
+        .render(&mut page)
+        .expect("writing into memory cannot fail");
     String::from_utf8_lossy(&page).into_owned()
 }

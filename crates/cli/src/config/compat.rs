@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::{
-    Command,
+    Arg, ArgAction, Command,
     error::{ContextKind, ContextValue, Error, ErrorKind},
 };
 
@@ -35,9 +35,9 @@ const SHORT_ALIASES: [(&str, char, &str); 7] = [
 ];
 
 /// Flags of the C tools that have no counterpart of the same meaning: the tool, or none for both, the flag, what to do.
-const GONE: [(&str, &str, &str); 17] = [
-    ("", "--machine", "progress for programs is JSON: --log-json"),
-    ("", "-m", "progress for programs is JSON: --log-json"),
+const GONE: [(&str, &str, &str); 14] = [
+    ("", "--machine", "progress for programs goes into a file, as JSON: --progress-file"),
+    ("", "-m", "progress for programs goes into a file, as JSON: --progress-file"),
     ("", "--usage", "the help is --help or -Z"),
     ("", "--options", "the help is --help or -Z"),
     ("", "--config-file", "--config names a YAML file; astools.conf isn't read"),
@@ -45,15 +45,16 @@ const GONE: [(&str, &str, &str); 17] = [
     ("", "--no-config-file", "no file is read without --config"),
     ("", "--instance", "--config names a YAML file; keep one for each cluster"),
     ("asrestore", "--nice", "its two parts are --bandwidth and --records-per-second"),
-    ("asrestore", "--wait", "asrestore always waits until indexes and UDF modules are in place"),
     ("asrestore", "--event-loops", "there is nothing to set: leave it out"),
-    ("asrestore", "--retry-scale-factor", "use --retry-base-interval (ms) and --retry-multiplier"),
     ("", "--s3-max-async-uploads", "use --s3-upload-concurrency"),
     ("", "--s3-max-async-downloads", "use --parallel"),
     ("", "--s3-connect-timeout", "use --s3-request-timeout"),
-    ("asrestore", "--mode", "asrestore tells the formats apart by itself"),
     ("", "--tls-cipher-suite", "the cipher suites can't be chosen"),
 ];
+
+/// The same for absctl.
+const GONE_OF_ABSCTL: [(&str, &str, &str); 1] =
+    [("asrestore", "--mode", "asrestore tells the formats apart by itself")];
 
 /// Spellings of the C tools' asrestore that are another flag here, as in absctl.
 const CHANGED: [(&str, &str, &str); 5] = [
@@ -79,6 +80,9 @@ const CHANGED: [(&str, &str, &str); 5] = [
 /// Adds the spellings of the C tools that are free.
 pub(super) fn with_aliases(mut command: Command) -> Command {
     let tool = command.get_name().to_owned();
+    if tool == "asrestore" {
+        command = command.arg(wait());
+    }
     for (_, alias, long) in LONG_ALIASES.iter().filter(|(of, ..)| is_of(of, &tool)) {
         let is_taken = command.get_arguments().any(|arg| {
             arg.get_long() == Some(alias) || arg.get_all_aliases().is_some_and(|all| all.contains(alias))
@@ -101,6 +105,12 @@ pub(super) fn with_aliases(mut command: Command) -> Command {
     command
 }
 
+/// Returns the flag of the C tool that asks for what is always done. A count is no setting, so that it is neither a key nor a
+/// variable.
+fn wait() -> Arg {
+    Arg::new("wait").long("wait").hide(true).action(ArgAction::Count)
+}
+
 fn is_of(entry: &str, tool: &str) -> bool {
     entry.is_empty() || entry == tool
 }
@@ -109,8 +119,12 @@ fn is_of(entry: &str, tool: &str) -> bool {
 pub(super) fn hint(tool: &str, error: &Error, arguments: &[OsString]) -> Option<String> {
     let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidArg) else { return None };
     if error.kind() == ErrorKind::UnknownArgument {
-        let gone = GONE.iter().find(|(of, flag, _)| is_of(of, tool) && flag == name);
-        return gone.map(|(_, flag, hint)| format!("hint: {flag} is of the C tools; {hint}"));
+        let is_meant = |(of, flag, _): &&(&str, &str, &str)| is_of(of, tool) && flag == name;
+        let lists = [("the C tools", GONE.as_slice()), ("absctl", GONE_OF_ABSCTL.as_slice())];
+        return lists.into_iter().find_map(|(owner, list)| {
+            let (_, flag, hint) = list.iter().find(is_meant)?;
+            Some(format!("hint: {flag} is of {owner}; {hint}"))
+        });
     }
     let is_given =
         |letter: &str| arguments.iter().any(|argument| argument.to_string_lossy().starts_with(letter));
@@ -139,6 +153,9 @@ mod tests {
         assert!(args.restore.selection.left_out.no_udfs && args.restore.metadata.apply_metadata_last);
         assert_eq!((args.restore.rules.extra_ttl, args.restore.parallel), (5, Some(3)));
         assert_eq!(args.restore.waits.retry_max_attempts, 2);
+        assert!(parse::<Asrestore>("asrestore -d a --wait".split(' ').map(Into::into), []).is_ok());
+        let variable = [("ASBACKUP_WAIT".into(), "true".into())];
+        assert!(parse::<Asrestore>("asrestore -d a".split(' ').map(Into::into), variable).is_err());
     }
 
     #[test]
@@ -147,8 +164,12 @@ mod tests {
             ("asrestore -d a -w", "--wait of the C tools isn't needed"),
             ("asrestore -w in -d a", "--wait of the C tools isn't needed"),
             ("asrestore -d a --nice 1,2", "--bandwidth and --records-per-second"),
-            ("asrestore -d a --retry-scale-factor 1", "--retry-base-interval"),
-            ("asrestore -d a -m x", "--log-json"),
+            ("asrestore -d a -m x", "--progress-file"),
+            (
+                "asrestore -d a --machine x",
+                "--machine is of the C tools; progress for programs goes into a file",
+            ),
+            ("asrestore -d a --mode auto", "--mode is of absctl"),
             ("asrestore --config-file x", "astools.conf isn't read"),
         ] {
             let answer = parse::<Asrestore>(line.split(' ').map(Into::into), []).unwrap_err().to_string();

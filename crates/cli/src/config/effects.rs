@@ -111,6 +111,7 @@ const RESTORE: &[(&str, &[&str])] = &[
     ("files_are_read_by_all_cpus_unless_told_otherwise", &["parallel"]),
     ("standard_input_is_read_in_pieces_of_the_buffer", &["std-buffer"]),
     ("ignored_records_are_0_with_a_warning_and_3_if_asked", &["fail-if-ignored"]),
+    ("pause_of_the_c_tool_is_in_microseconds", &["retry-scale-factor"]),
     (
         "each_restore_flag_has_its_effect",
         &[

@@ -128,6 +128,8 @@ fn key(long: &str, heading: &str, own_section: &str) -> String {
         }
     }
     let section = match heading {
+        // absctl has them in the section of each command, though they are about the cluster.
+        _ if long.starts_with("info-") => own_section,
         "Connection" => "cluster",
         "Output" => "app",
         _ => own_section,
@@ -207,6 +209,7 @@ mod tests {
         for (long, heading, expected) in [
             ("host", "Connection", "cluster.seeds"),
             ("port", "Connection", "cluster.port"),
+            ("info-timeout", "Connection", "backup.info-timeout"),
             ("client-login-timeout", "Login", "cluster.client-login-timeout"),
             ("tls-cafile", "TLS", "cluster.tls.cafile"),
             ("log-level", "Output", "app.log-level"),

@@ -30,7 +30,7 @@ fn reference_in_the_docs_is_that_of_clap() {
 
 #[test]
 fn migration_tells_which_flags_there_are() {
-    let (backup, restore) = (longs(&backup_command()), longs(&restore_command()));
+    let (backup, restore) = (longs(backup_command()), longs(restore_command()));
     let both: BTreeSet<String> = backup.intersection(&restore).cloned().collect();
     let mut known = &both;
     let mut text = String::new();
@@ -63,7 +63,9 @@ fn marked(line: &str, known: &BTreeSet<String>) -> String {
 
 const NOT_YET: &str = " (not yet)";
 
-fn longs(command: &Command) -> BTreeSet<String> {
+/// Returns the long names of all flags, also of those that clap adds when it builds a command.
+fn longs(mut command: Command) -> BTreeSet<String> {
+    command.build();
     command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect()
 }
 

@@ -133,6 +133,56 @@ fn file_of_absctl_with_its_defaults_is_taken() {
     assert_eq!(answer, "FILE: nothing is wrong\n");
 }
 
+/// Beginnings of absctl's keys that no flag has yet.
+const WITHOUT_FLAG: [&str; 4] = ["aws.s3.", "gcp.storage.", "azure.blob.", "restore.warm-up"];
+
+#[test]
+fn each_key_of_absctl_takes_other_values_if_it_has_a_flag() {
+    let sample = yaml::parse(include_str!("../../../../testdata/config/absctl.yaml")).unwrap();
+    let mut changed = Vec::new();
+    change_each("", &sample.value, &mut changed);
+    assert!(changed.len() > 100, "{changed:?}");
+    for (key, value) in changed {
+        let sections = key.matches('.').count();
+        let text = format!("{}: {value}{}\n", key.replace('.', ": {"), "}".repeat(sections));
+        let answer = Case::new(&text).backup("asbackup config check FILE", &[]).unwrap_err();
+        let is_known = !WITHOUT_FLAG.iter().any(|beginning| key.starts_with(beginning));
+        let expected = if is_known { "nothing is wrong" } else { "isn't supported yet" };
+        assert!(answer.contains(expected), "{text}: {answer}");
+    }
+}
+
+/// Adds each key below a section, and a value that isn't the one that is given.
+fn change_each(section: &str, value: &yaml::Value, changed: &mut Vec<(String, String)>) {
+    let yaml::Value::Map(entries) = value else { return };
+    for entry in entries {
+        let key = if section.is_empty() { entry.key.clone() } else { format!("{section}.{}", entry.key) };
+        let other = match &entry.value.value {
+            yaml::Value::Map(_) => {
+                change_each(&key, &entry.value.value, changed);
+                continue;
+            }
+            yaml::Value::Bool(value) => (!value).to_string(),
+            yaml::Value::Text(text) => format!("{:?}", other_text(&key, text)),
+            yaml::Value::List(_) => "[x]".to_owned(),
+            yaml::Value::Null => "x".to_owned(),
+        };
+        changed.push((key, other));
+    }
+}
+
+fn other_text(key: &str, text: &str) -> String {
+    match key {
+        "app.log-level" => "warn".to_owned(),
+        "cluster.auth" => "EXTERNAL".to_owned(),
+        "cluster.tls.protocols" => "+TLSv1.3".to_owned(),
+        "compression.compress" => "ZSTD".to_owned(),
+        "encryption.encrypt" => "AES256".to_owned(),
+        "secret-agent.connection-type" => "UNIX".to_owned(),
+        _ => text.parse::<u64>().map_or_else(|_| format!("{text}x"), |number| (number + 1).to_string()),
+    }
+}
+
 #[test]
 fn check_tells_all_findings_of_both_tools_in_order() {
     let case = Case::new("restore: {parallel: x}\nbackup: {paralel: 1, parallel: 0}\ncluster: {port: 0}\n");
@@ -225,6 +275,28 @@ fn completions_and_man_pages_know_all_flags() {
     assert!(case.backup("asbackup completions tcsh", &[]).unwrap_err().contains("bash"));
     let page = case.restore("asrestore man").unwrap_err();
     assert!(page.starts_with(".ie") && page.contains("index\\-conflict"), "{page}");
+}
+
+#[test]
+fn completions_and_man_pages_know_the_commands_with_flags_of_their_own() {
+    let case = Case::new("");
+    for (shell, words) in [
+        ("bash", ["asbackup__subcmd__inspect)", "asbackup__subcmd__complete)"]),
+        ("zsh", ["_asbackup__subcmd__inspect_commands()", "_asbackup__subcmd__complete_commands()"]),
+        ("fish", ["__fish_asbackup_using_subcommand inspect", "__fish_asbackup_using_subcommand complete"]),
+    ] {
+        let script = case.backup(&format!("asbackup completions {shell}"), &[]).unwrap_err();
+        for word in words {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let page = case.backup("asbackup man", &[]).unwrap_err();
+    assert!(page.contains("asbackup\\-inspect(1)") && page.contains("asbackup\\-complete(1)"), "{page}");
+    for (command, flag) in [("inspect", "report\\-file"), ("complete", "directory"), ("config", "check")] {
+        let page = case.backup(&format!("asbackup man {command}"), &[]).unwrap_err();
+        assert!(page.contains(&format!("asbackup {command}")) && page.contains(flag), "{page}");
+    }
+    assert!(case.restore("asrestore man inspect").unwrap_err().contains("invalid value"));
 }
 
 #[test]

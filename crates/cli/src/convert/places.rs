@@ -48,13 +48,13 @@ fn is_standard_stream(place: &Local) -> bool {
     *place == Local::standard_streams()
 }
 
-const STANDARD_STREAM: &str = "-";
+pub(super) const STANDARD_STREAM: &str = "-";
 
 fn bytes(mib: u16) -> usize {
     usize::from(mib) << 20
 }
 
-fn directories(args: &Restore) -> impl Iterator<Item = PathBuf> {
+pub(super) fn directories(args: &Restore) -> impl Iterator<Item = PathBuf> {
     let parent = args.parent_directory.clone().unwrap_or_default();
     args.input.directory_list.iter().map(move |path| parent.join(path))
 }

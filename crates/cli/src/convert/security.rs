@@ -106,16 +106,20 @@ fn files(path: &Path) -> io::Result<Vec<Vec<u8>>> {
     paths.iter().filter(|path| path.is_file()).map(fs::read).collect()
 }
 
-/// Parses versions as Apache's `SSLProtocol` takes them: each word adds or takes away, a bare one begins anew.
+/// Parses versions as Apache's `SSLProtocol` takes them: each word adds or takes away. Only the first may be bare, since a
+/// bare one would begin anew, which is hardly ever meant.
 fn versions(list: &str) -> Result<TlsVersions, Failure> {
     let wrong = |what: String| {
-        Failure::usage(what, "--tls-protocols takes all, TLSv1.2 and TLSv1.3, each with + or - before it")
+        let hint = "--tls-protocols takes all, TLSv1.2 and TLSv1.3, each but the first with + or - before it";
+        Failure::usage(what, hint)
     };
     let (mut tls12, mut tls13) = (false, false);
-    for word in list.split_whitespace() {
-        let (on, name) = match word.strip_prefix('-') {
-            Some(name) => (false, name),
-            None => (true, word.strip_prefix('+').unwrap_or(word)),
+    for (place, word) in list.split_whitespace().enumerate() {
+        let (on, name) = match (word.strip_prefix('+'), word.strip_prefix('-')) {
+            (Some(name), _) => (true, name),
+            (None, Some(name)) => (false, name),
+            (None, None) if place == 0 => (true, word),
+            (None, None) => return Err(wrong(format!("{word:?} has neither + nor - before it"))),
         };
         match name.to_ascii_lowercase().as_str() {
             "all" => (tls12, tls13) = (on, on),
@@ -145,7 +149,8 @@ mod tests {
         for (list, expected) in [
             ("all", TlsVersions::Both),
             ("+TLSv1.2", TlsVersions::Tls12),
-            ("TLSv1.2 TLSv1.3", TlsVersions::Both),
+            ("TLSv1.2", TlsVersions::Tls12),
+            ("TLSv1.2 +TLSv1.3", TlsVersions::Both),
             ("all -TLSv1.2", TlsVersions::Tls13),
             ("-all +tlsv1.3", TlsVersions::Tls13),
             ("all -TLSv1.1 -SSLv3 -TLSv1.3", TlsVersions::Tls12),
@@ -159,6 +164,8 @@ mod tests {
             ("all -all", "leaves no version"),
             ("", "leaves no version"),
             ("TLSv2", "\"TLSv2\" is no version"),
+            ("TLSv1.2 TLSv1.3", "\"TLSv1.3\" has neither + nor -"),
+            ("-all TLSv1.3", "\"TLSv1.3\" has neither + nor -"),
         ] {
             let failure = versions(list).unwrap_err();
             assert!(failure.lines()[0].contains(word), "{list}: {failure:?}");

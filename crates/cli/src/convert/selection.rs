@@ -11,25 +11,29 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::names;
 use crate::{
     args::{Backup, Records, ScopeFlags},
-    failure::Failure,
+    failure::{Failure, Failures},
     time,
 };
 
 /// Sets what is backed up.
-pub(super) fn select(config: &mut BackupConfig, args: &Backup) -> Result<(), Failure> {
+pub(super) fn select(config: &mut BackupConfig, args: &Backup, wrong: &mut Failures) {
     let records = &args.records;
-    config.scope = scope(&args.scope)?;
-    config.preferred_racks = parse_all(&args.scope.prefer_racks, "change --prefer-racks")?;
-    config.sets = names(&records.set_list, "change --set-list")?;
-    config.bins = match names(&records.bin_list, "change --bin-list")? {
-        Some(names) => BinSelection::Only(names),
-        None if records.no_bins => BinSelection::None,
-        None => BinSelection::All,
-    };
+    wrong.set(&mut config.scope, scope(&args.scope));
+    let racks = parse_all(&args.scope.prefer_racks, "change --prefer-racks");
+    wrong.set(&mut config.preferred_racks, racks);
+    wrong.set(&mut config.sets, names(&records.set_list, "change --set-list"));
+    wrong.set(&mut config.bins, bins(records));
     config.lifetime = if records.no_ttl_only { Lifetime::Unlimited } else { Lifetime::Any };
-    config.filter = records.filter_exp.as_deref().map(filter).transpose()?;
+    wrong.set(&mut config.filter, records.filter_exp.as_deref().map(filter).transpose());
     config.max_records = NonZeroU64::new(records.max_records);
-    Ok(())
+}
+
+fn bins(args: &Records) -> Result<BinSelection, Failure> {
+    Ok(match names(&args.bin_list, "change --bin-list")? {
+        Some(names) => BinSelection::Only(names),
+        None if args.no_bins => BinSelection::None,
+        None => BinSelection::All,
+    })
 }
 
 fn scope(args: &ScopeFlags) -> Result<Scope, Failure> {
@@ -74,14 +78,14 @@ pub(super) fn select_modified(
     config: &mut BackupConfig,
     args: &Records,
     now: SystemTime,
-) -> Result<(), Failure> {
+    wrong: &mut Failures,
+) {
     if args.modified_after.is_none() && args.modified_before.is_none() {
-        return Ok(());
+        return;
     }
     // No clock is beyond the year 9999.
-    config.modified = modified(args, Timestamp::try_from(now).unwrap_or(Timestamp::MAX))?;
+    wrong.set(&mut config.modified, modified(args, Timestamp::try_from(now).unwrap_or(Timestamp::MAX)));
     config.as_of = Some(now);
-    Ok(())
 }
 
 fn modified(args: &Records, now: Timestamp) -> Result<Modified, Failure> {

@@ -1,6 +1,9 @@
 //! The report as one line of JSON. Source: docs/report.md.
 
-use std::time::Instant;
+use std::{
+    path::{self, Path},
+    time::Instant,
+};
 
 use asbackup::Local;
 use jiff::Timestamp;
@@ -120,6 +123,13 @@ impl Known {
         let (started, since) = (Timestamp::now(), Instant::now());
         let (namespace, kind, path, stdout) = (String::new(), "local", None, Stdout::Report);
         Self { command, ignored: Ignored::Pass, started, since, namespace, kind, path, stdout }
+    }
+
+    /// Returns whether a file lies in a directory that the command may make.
+    pub(super) fn makes(&self, file: &Path) -> bool {
+        let (Some(target), Command::Backup) = (&self.path, self.command) else { return false };
+        let paths = (path::absolute(file), path::absolute(target));
+        matches!(paths, (Ok(file), Ok(target)) if file.starts_with(&target))
     }
 
     fn without_job(&self) -> WithoutJob<'_> {

@@ -6,8 +6,8 @@ mod text;
 mod unusable;
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs::{self, File},
+    io::{self, ErrorKind as IoErrorKind, Write},
     path::Path,
     sync::Arc,
 };
@@ -84,9 +84,26 @@ pub(crate) fn deliver<R: Summary>(
     match written {
         Ok(()) => exit,
         Err(failure) => {
-            console.message("error", &failure.lines());
+            // The file may be what is wrong with the arguments, which has been said then.
+            if exit != Exit::Usage {
+                console.message("error", &failure.lines());
+            }
+            if output.report_file.is_some() {
+                rescue(&text, &json, known, output, console);
+            }
             if exit == Exit::Success { Exit::Failed } else { exit }
         }
+    }
+}
+
+/// Prints the report that no file takes, unless people have seen it.
+fn rescue(text: &str, json: &str, known: &Known, output: &Output, console: &Console) {
+    match output.report {
+        // It is lost if standard output is closed as well.
+        ReportFormat::Json if known.stdout == Stdout::Report => write_stdout(json).unwrap_or(()),
+        ReportFormat::Json => console.line(json),
+        ReportFormat::Text if output.quiet => console.line(if output.log_json { json } else { text }),
+        ReportFormat::Text => {}
     }
 }
 
@@ -118,6 +135,28 @@ fn settle<R: Summary>(ended: &mut Ended<R>, ignored: Ignored) -> Exit {
     let signal = ended.signal.filter(|_| ended.failure.is_some());
     let error = ended.failure.as_ref().map(|failure| failure.kind);
     Exit::of(&Facts { signal, error, tally, ignored })
+}
+
+/// Checks that the file of the report can be written. It leaves nothing behind: the directory of a backup may have to be
+/// empty, and it may not be there yet.
+pub(crate) fn check_file(output: &Output, known: &Known) -> Result<(), Failure> {
+    let Some(path) = &output.report_file else { return Ok(()) };
+    let checked = match File::create_new(path) {
+        Ok(_) => fs::remove_file(path),
+        Err(error) if error.kind() == IoErrorKind::AlreadyExists => check_existing(path),
+        Err(error) if error.kind() == IoErrorKind::NotFound && known.makes(path) => Ok(()),
+        Err(error) => Err(error),
+    };
+    checked.map_err(|error| {
+        let message = format!("cannot write the report to {}", path.display());
+        Failure::usage(message, "name another file with --report-file").because(&error)
+    })
+}
+
+fn check_existing(path: &Path) -> io::Result<()> {
+    let is_special = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    // Whoever reads a pipe would take its opening, and the end of it, for the report.
+    if is_special { Ok(()) } else { File::options().append(true).open(path).map(drop) }
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), Failure> {

@@ -17,19 +17,19 @@ pub(crate) fn deliver_unusable(arguments: &[OsString], command: Command, message
         return;
     }
     let line = line(arguments, command, message);
-    let delivered = match value_of(arguments, "--report-file") {
-        Some(path) => write_file(Path::new(&path), &line),
-        None if has_data(arguments) => {
-            #[expect(clippy::print_stderr, reason = "there is no console yet")]
-            {
-                eprintln!("{line}");
-            }
-            Ok(())
+    let file = value_of(arguments, "--report-file");
+    if file.is_some_and(|path| write_file(Path::new(&path), &line).is_ok()) {
+        return;
+    }
+    if has_data(arguments) {
+        #[expect(clippy::print_stderr, reason = "there is no console yet")]
+        {
+            eprintln!("{line}");
         }
-        None => write_stdout(&line),
-    };
-    // The message was printed, and the exit code says the rest.
-    delivered.ok();
+    } else {
+        // The message was printed, and the exit code says the rest.
+        write_stdout(&line).ok();
+    }
 }
 
 fn line(arguments: &[OsString], command: Command, message: &str) -> String {

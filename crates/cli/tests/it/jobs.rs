@@ -13,6 +13,9 @@ use crate::tool::{Ran, asbackup, asrestore, run, without_times};
 
 pub(crate) const RECORDS: u64 = 1000;
 
+/// A file with a key.
+pub(crate) const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/a_rsa_pkcs8.pem");
+
 /// Returns a server whose namespace `test` holds records, an index and a UDF module, and whose namespace `copy` is
 /// empty.
 pub(crate) fn server() -> TestServer {
@@ -70,8 +73,39 @@ fn estimate_is_what_the_backup_takes() {
     for bound in ["mean", "low_95", "high_95", "low_99", "high_99"] {
         assert_eq!(found["bytes"][bound], backup["bytes"]["stored"], "{bound}");
     }
+    let encryption = format!("-y aes256 --encryption-key-file {KEY}");
+    let encrypted = estimate(&format!("{encryption} --report json")).report();
+    let backup = back_up(&server, &format!("{encryption} -r --report json"), dir.path()).expect(0).report();
+    assert_eq!(encrypted["estimate"]["bytes"]["mean"], backup["bytes"]["stored"]);
+    let plain = encrypted["estimate"]["bytes"]["mean"].as_u64().unwrap() - 2 * 16;
+    assert_eq!(json!(plain), found["bytes"]["mean"], "two files have a block before them");
     estimate("").says(&["estimate complete", "1,000 in all, 1,000 sampled", "99 % sure"]);
     assert!(estimate("--estimate-samples 100").stderr.contains("1,000 in all, "), "with a part of them");
+}
+
+#[test]
+fn report_file_may_lie_in_the_directory_of_the_backup() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let flags = "-n test -d {}/out --report json --report-file {}/out/report.json";
+    run(asbackup(), &format!("{} {flags}", at(&server)), dir.path()).expect(0);
+    let text = fs::read_to_string(dir.path().join("out/report.json")).unwrap();
+    assert!(text.contains(r#""outcome":"complete""#), "{text}");
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    let flags = flags.replace("out", "empty");
+    run(asbackup(), &format!("{} {flags}", at(&server)), dir.path()).expect(0);
+}
+
+#[test]
+fn estimate_checks_the_encryption_as_a_backup_does() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    for (flags, words) in [
+        (format!("--encryption-key-file {KEY}"), "an encryption key is given, but no cipher"),
+        ("-y aes128".to_owned(), "a cipher is given, but no encryption key"),
+        ("-y aes128 --encryption-key-file {}/none".to_owned(), "cannot read the encryption key"),
+    ] {
+        let line = format!("{} -n test --estimate {flags}", at(&server));
+        run(asbackup(), &line, dir.path()).expect(2).says(&[words, "--encrypt"]);
+    }
 }
 
 #[test]
@@ -107,16 +141,27 @@ fn what_was_backed_up_is_restored() {
 }
 
 #[test]
+fn timeouts_of_0_are_no_timeouts_at_once() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    back_up(&server, "--socket-timeout 0 --total-timeout 0", dir.path()).expect(0);
+    for flags in ["--socket-timeout 0", "--total-timeout 0", "--socket-timeout 0 --total-timeout 0"] {
+        restore(&server, &format!("{flags} --no-generation"), dir.path()).expect(0);
+        let single = format!("{flags} --no-generation --disable-batch-writes");
+        restore(&server, &single, dir.path()).expect(0);
+    }
+    assert_eq!(server.store().record_count("copy"), RECORDS);
+}
+
+#[test]
 fn wrapped_backup_is_restored_and_needs_its_key() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
-    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/a_rsa_pkcs8.pem");
-    let encryption = format!("-y aes256 --encryption-key-file {key}");
+    let encryption = format!("-y aes256 --encryption-key-file {KEY}");
     let flags = format!("-z zstd --compression-level 1 {encryption} --report json");
     let backup = back_up(&server, &flags, dir.path()).expect(0).report();
     let bytes = &backup["bytes"];
     assert!(bytes["stored"].as_u64() < bytes["decoded"].as_u64(), "{bytes}");
     restore(&server, "", dir.path()).expect(2).says(&["no key is given", "hint: ", "--encrypt"]);
-    let wrong = format!("-y aes128 --encryption-key-file {key}");
+    let wrong = format!("-y aes128 --encryption-key-file {KEY}");
     restore(&server, &wrong, dir.path()).expect(4).says(&["it is damaged, or another key or cipher"]);
     let other = format!("{encryption} -z none");
     restore(&server, &other, dir.path()).expect(2).says(&["but none is expected", "compression is detected"]);

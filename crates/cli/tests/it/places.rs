@@ -11,7 +11,7 @@ use asbackup_testserver::{Command as Sent, Fault, FaultAction, TestServer};
 use serde_json::{Value, json};
 
 use crate::{
-    jobs::{RECORDS, at, back_up, index, restore, server},
+    jobs::{KEY, RECORDS, at, back_up, index, restore, server},
     tool::{Ran, asbackup, asrestore, run},
 };
 
@@ -175,6 +175,36 @@ fn backups_below_a_directory_are_restored_and_validated() {
 }
 
 #[test]
+fn paths_of_the_wrong_kind_are_2_and_say_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "x").unwrap();
+    let check = |tool: Command, line: &str, words: &str, hint: &str| {
+        run(tool, line, dir.path()).expect(2).says(&[&format!("error: {words}"), "hint: ", hint]);
+        assert_eq!(names(dir.path()), ["file"], "{line}");
+    };
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (none, file, directory) = (path("none"), path("file"), dir.path().display().to_string());
+    let missing = format!("there is no directory {none}");
+    let is_file = format!("{file} is a file, not a directory");
+    for validate in ["", "--validate"] {
+        check(asrestore(), &format!("{validate} -d {{}}/none"), &missing, "-d, --directory");
+        check(asrestore(), &format!("{validate} -d {{}}/file"), &is_file, "-i");
+        check(asrestore(), &format!("{validate} -i {{}}/none"), &format!("there is no file {none}"), "-i");
+        let is_directory = format!("{directory} is a directory, not a file");
+        check(asrestore(), &format!("{validate} -i {{}}"), &is_directory, "-d, --directory");
+        let list = format!("{validate} --parent-directory {{}} --directory-list");
+        check(asrestore(), &format!("{list} none"), &missing, "--directory-list");
+        check(asrestore(), &format!("{list} file"), &is_file, "-i, --input-file");
+    }
+    check(asbackup(), "-n test -d {}/file", &is_file, "-o, --output-file");
+    check(asbackup(), "-n test -o {}", &format!("{directory} is a directory, not a file"), "-d, --directory");
+    check(asbackup(), "--remove-artifacts -d {}/none", &missing, "-d, --directory");
+    check(asbackup(), "--remove-artifacts -d {}/file", &is_file, "-d, --directory");
+    check(asbackup(), "complete -d {}/file", &is_file, "-d, --directory");
+    check(asbackup(), "inspect {}/none", &format!("there is no backup {none}"), "-d");
+}
+
+#[test]
 fn prefix_begins_file_names_or_is_refused() {
     let (server, dir) = (server(), tempfile::tempdir().unwrap());
     back_up(&server, "-q night-", dir.path()).expect(0);
@@ -190,8 +220,9 @@ fn artifacts_are_removed_without_a_namespace_and_others_stay() {
         fs::write(dir.path().join(name), "x").unwrap();
     }
     // Arguments are checked first.
-    run(asbackup(), "--remove-artifacts -d {} -h a:b:c", dir.path()).expect(2);
-    run(asbackup(), "--remove-artifacts -d {} -q a/b", dir.path()).expect(2);
+    for bad in ["-h a:b:c", "-q a/b", "-y aes128", "-y aes128 --encryption-key-file {}/none"] {
+        run(asbackup(), &format!("--remove-artifacts -d {{}} {bad}"), dir.path()).expect(2);
+    }
     assert_eq!(names(dir.path()).len(), 6);
     let report = run(asbackup(), "--remove-artifacts -d {} --report json", dir.path()).expect(0).report();
     assert_eq!(names(dir.path()), ["notes.txt"]);
@@ -239,9 +270,32 @@ fn inspect_shows_what_a_backup_holds() {
     fs::remove_file(dir.path().join("0_test_2.asb")).unwrap();
     let ran = run(asbackup(), "inspect {}", dir.path()).expect(4);
     ran.says(&["inspect damaged", "0_test_2.asb is missing: the manifest lists it", "unchecked"]);
-    run(asbackup(), "inspect {}/none", dir.path()).expect(2).says(&["holds no backup"]);
     run(asbackup(), "inspect --help", dir.path()).expect(0);
     assert!(run(asbackup(), "inspect", dir.path()).expect(0).stdout.contains("asbackup inspect"));
+}
+
+#[test]
+fn inspect_shows_all_of_an_encrypted_backup_and_checks_its_seal_with_the_key() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let key = format!("-y aes256 --encryption-key-file {KEY}");
+    back_up(&server, &key, dir.path()).expect(0);
+    let manifest = dir.path().join("asbackup.manifest.json");
+    let whole = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, whole.replacen(r#""cluster":"#, r#""cluster": "#, 1)).unwrap();
+    assert_ne!(fs::read_to_string(&manifest).unwrap(), whole);
+    let ran = run(asbackup(), "inspect {} --report json", dir.path()).expect(0);
+    assert_eq!((&ran.report()["indexes"], &ran.report()["udfs"]), (&json!([]), &json!([])));
+    run(asbackup(), &format!("inspect {{}} {key}"), dir.path()).expect(4).says(&["asbackup.manifest.json"]);
+    fs::write(&manifest, whole).unwrap();
+    let report = run(asbackup(), &format!("inspect {{}} --report json {key}"), dir.path()).expect(0).report();
+    assert_eq!(
+        (&report["indexes"][0]["name"], &report["udfs"][0]["name"]),
+        (&json!("by_number"), &json!("count.lua"))
+    );
+    assert_eq!(report["source"]["completeness"], "checked");
+    let wrong = key.replace("aes256", "aes128");
+    run(asbackup(), &format!("inspect {{}} {wrong}"), dir.path()).expect(4);
+    run(asbackup(), "inspect {} -y aes256", dir.path()).expect(2).says(&["no encryption key"]);
 }
 
 #[test]

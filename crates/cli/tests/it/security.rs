@@ -293,14 +293,26 @@ fn secret_agent_knows_user_and_password() {
 fn secret_agent_has_the_encryption_key() {
     const KEY: &str = include_str!("../../../../testdata/keys/a_rsa_pkcs8.pem");
     let (server, dir) = (fill(TestServer::builder()), tempfile::tempdir().unwrap());
-    let agent =
-        format!("--sa-address 127.0.0.1:{}", agent(&[("key", KEY), ("broken", "-----BEGIN nothing")]));
+    let values = &[("key", KEY), ("broken", "-----BEGIN nothing"), ("name", "KEY_OF_THE_BACKUP")];
+    let agent = format!("--sa-address 127.0.0.1:{}", agent(values));
     let flags = format!("-y aes256 --encryption-key-secret secrets:vault:key {agent}");
     check_round_trip(&server, &flags, dir.path());
     run(asrestore(), &format!("--validate -d {{}}/out {flags}"), dir.path()).expect(0);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/a_rsa_pkcs1.pem");
     let same_key = format!("--validate -d {{}}/out -y aes256 --encryption-key-file {path}");
     run(asrestore(), &same_key, dir.path()).expect(0);
+    for flag in ["--encryption-key-file secrets:vault:key", "--encryption-key-env secrets:vault:name"] {
+        let mut command = asrestore();
+        command.env("KEY_OF_THE_BACKUP", KEY);
+        run(command, &format!("--validate -d {{}}/out -y aes256 {flag} {agent}"), dir.path()).expect(0);
+    }
+    fs::write(
+        dir.path().join("config.yaml"),
+        "encryption: {encrypt: AES256, key-file: 'secrets:vault:key'}\n",
+    )
+    .unwrap();
+    let by_file = format!("--validate -d {{}}/out --config {{}}/config.yaml {agent}");
+    run(asrestore(), &by_file, dir.path()).expect(0);
     for (secret, text) in [("nothing", "the agent says: no such key"), ("broken", "holds no encryption key")]
     {
         let flags =

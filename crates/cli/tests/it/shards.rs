@@ -83,7 +83,7 @@ fn what_is_no_share_is_2() {
     back_up(&server, "", dir.path()).expect(0);
     restore(&server, "--shard 5/4", dir.path()).expect(2).says(&["5/4", "--shard"]);
     back_up(&server, "--shard 1/2", dir.path()).expect(2).says(&["holds a backup that is complete"]);
-    complete("", &dir.path().join("none")).expect(2).says(&["holds no shares"]);
+    complete("", &dir.path().join("none")).expect(2).says(&["there is no directory"]);
     assert!(!dir.path().join("none").exists());
     run(asbackup(), "complete --help", dir.path()).expect(0);
     run(asbackup(), "complete --report text", dir.path()).expect(2).says(&["--directory"]);

@@ -55,6 +55,7 @@ fn unreachable_cluster_is_5() {
     assert_eq!(report["error"]["kind"], "Connect");
     assert!(!report["error"]["causes"].as_array().unwrap().is_empty(), "{report}");
     ran.says(&["error: cannot connect to the cluster\n  because: ", "hint: check --host and --port"]);
+    fs::create_dir(dir.path().join("out")).unwrap();
     let ran = run(asrestore(), &flags, dir.path()).expect(5);
     assert_eq!(ran.report()["command"], "restore");
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::json;
 
-use crate::tool::{asrestore, run, without_times};
+use crate::tool::{asbackup, asrestore, run, without_times};
 
 const WHOLE: &str = "\
 Version 3.1
@@ -88,11 +88,33 @@ fn report_file_takes_the_json_and_stderr_the_text() {
 }
 
 #[test]
-fn report_that_cannot_be_written_is_1() {
+fn report_file_that_cannot_be_written_is_2_before_anything_is_done() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "0_test_1.asb", WHOLE);
-    let flags = "--validate -d {} --report-file {}/none/report";
-    run(asrestore(), flags, dir.path()).expect(1).says(&["cannot write the report"]);
+    for file in ["{}/none/report", "{}"] {
+        let flags = format!("--validate -d {{}} --report json --report-file {file}");
+        let ran = run(asrestore(), &flags, dir.path()).expect(2);
+        assert_eq!(ran.stderr.matches("cannot write the report").count(), 1, "{ran:#?}");
+        assert_eq!(ran.report()["error"]["hint"], "name another file with --report-file");
+    }
+    run(asrestore(), "--validate -d {} --report-file {}/report --verbose", dir.path()).expect(0);
+    let names = ["-n test", "--report json --report-file {}/none/report"];
+    let ran = run(asbackup(), &names.join(" "), dir.path()).expect(2);
+    assert_eq!(ran.report()["exit_code"], 2, "arguments that can't be read");
+}
+
+#[test]
+fn report_that_cannot_be_written_at_the_end_is_1_and_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "0_test_1.asb", WHOLE);
+    let run = |flags| {
+        let line = format!("--validate -d {{}} --report-file /dev/full {flags}");
+        run(asrestore(), &line, dir.path()).expect(1).says(&["cannot write the report"])
+    };
+    assert_eq!(run("--report json").report()["outcome"], "complete");
+    for flags in ["", "--quiet"] {
+        assert_eq!(run(flags).stderr.matches("validate complete").count(), 1, "{flags}");
+    }
 }
 
 #[test]
