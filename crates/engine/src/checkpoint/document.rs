@@ -35,6 +35,9 @@ pub(crate) struct State {
     /// From when ages in the options were reckoned, RFC 3339.
     #[serde(default)]
     pub(crate) as_of: Option<String>,
+    /// Where the data was when it was begun.
+    #[serde(default)]
+    pub(crate) directory: Option<String>,
     pub(crate) first_file: u64,
     pub(crate) next_file: u64,
     pub(crate) fingerprint: String,
@@ -126,6 +129,7 @@ pub(crate) struct Beginning {
     pub(crate) run: String,
     pub(crate) started: String,
     pub(crate) as_of: Option<String>,
+    pub(crate) directory: Option<String>,
     pub(crate) first_file: u64,
     pub(crate) fingerprint: String,
     pub(crate) options: Value,
@@ -136,8 +140,18 @@ pub(crate) struct Beginning {
 
 impl State {
     pub(crate) fn new(beginning: Beginning) -> Self {
-        let Beginning { run, started, as_of, first_file, fingerprint, options, shard, replaces, hashing } =
-            beginning;
+        let Beginning {
+            run,
+            started,
+            as_of,
+            directory,
+            first_file,
+            fingerprint,
+            options,
+            shard,
+            replaces,
+            hashing,
+        } = beginning;
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -145,6 +159,7 @@ impl State {
             resumes: 0,
             started,
             as_of,
+            directory,
             first_file,
             next_file: first_file,
             fingerprint,
@@ -173,6 +188,11 @@ impl State {
             return Err(DocumentError::KeyUnused);
         }
         Ok(state)
+    }
+
+    /// Returns whether a text says that it is a state, whatever else is wrong with it.
+    pub(super) fn is_one(text: &[u8]) -> bool {
+        text.windows(FORMAT.len()).any(|part| part == FORMAT.as_bytes())
     }
 
     /// Reads a state for the names in it alone: one that was sealed with a key is read without.
@@ -394,6 +414,7 @@ mod tests {
     fn state_with(key: Option<&AesKey>) -> State {
         let mut state = State::new(Beginning {
             as_of: None,
+            directory: None,
             run: "r".to_owned(),
             started: "2026-01-01T00:00:00Z".to_owned(),
             first_file: 3,

@@ -268,6 +268,7 @@ mod tests {
         let place = StatePlace { directory: target.clone(), name: "state".to_owned() };
         let state = State::new(Beginning {
             as_of: None,
+            directory: None,
             run: "r".to_owned(),
             started: "2026-01-01T00:00:00Z".to_owned(),
             first_file: 1,

@@ -195,6 +195,7 @@ impl Found<'_> {
             let manifest = self.manifest()?;
             if let Some(Ok(state)) = self.state()?
                 && !is_of(manifest.as_ref(), &state)
+                && self.is_about_files_here(&state, manifest.as_ref())
             {
                 // If this run is killed as well, no state relies on a file that is gone.
                 self.place.save(&state.without_data().encode(&Hashing::of(self.key)), self.target)?;
@@ -229,27 +230,24 @@ impl Found<'_> {
         files.iter().chain(&state).try_for_each(|name| Ok(self.target.remove(name)?))
     }
 
-    /// Checks that what has the name of the state is one, about this target: nothing else may go.
+    /// Checks that what has the name of the state is one, and of a backup into this target: nothing else may go.
     fn check_is_here(&self) -> Result<(), Error> {
         if let Some(state) = read_names(&self.place.directory, &self.place.name) {
-            return self.check_is_of_target(&state, self.manifest()?.as_ref());
+            let is_here = state.directory == directory_name(self.target)
+                || self.is_about_files_here(&state, self.manifest()?.as_ref());
+            return if is_here { Ok(()) } else { Err(self.about_something_else()) };
         }
         match self.state()? {
-            Some(Err(error @ (DocumentError::NotText | DocumentError::Format { .. }))) => {
-                Err(self.unreadable(error))
-            }
+            Some(Err(error @ DocumentError::NotText)) => Err(self.unreadable(error)),
             // It may be the only way to go on with a backup elsewhere.
             Some(Err(error)) if !self.place.is_in(self.target) => Err(self.unreadable(error)),
             _ => Ok(()),
         }
     }
 
-    /// Checks that a state is about the files of this target. One that lies elsewhere has the same run as the sign here, and
-    /// none is about a file of a complete backup of another run.
-    fn check_is_of_target(&self, state: &State, manifest: Option<&Manifest>) -> Result<(), Error> {
-        if is_of(manifest, state) {
-            return Ok(());
-        }
+    /// Returns whether the files that a state names are those in this target. If it lies elsewhere the sign here is that of
+    /// the same run, and no state is about a file of a complete backup of another run.
+    fn is_about_files_here(&self, state: &State, manifest: Option<&Manifest>) -> bool {
         let is_listed = |file: &StateFile| manifest.is_some_and(|manifest| manifest.lists(&file.name));
         let is_signed = match self.config.shard {
             _ if self.place.is_beside(self.target) => true,
@@ -258,14 +256,15 @@ impl Found<'_> {
             }
             Some(_) => self.had_lock || self.place.is_in(self.target),
         };
-        if is_signed && !state.files.iter().any(is_listed) {
-            return Ok(());
-        }
+        is_of(manifest, state) || is_signed && !state.files.iter().any(is_listed)
+    }
+
+    fn about_something_else(&self) -> Error {
         let (state, target) = (self.place.directory.path().join(&self.place.name), self.target.path());
         let message = format!("{} isn't the state of what is in {}", state.display(), target.display());
-        Err(Error::of(ErrorKind::State, message)
+        Error::of(ErrorKind::State, message)
             .hint("name the directory of its backup, or another state with --state-dir or --state-file-dst")
-            .build())
+            .build()
     }
 
     /// Goes on with the run that is there.
@@ -279,11 +278,13 @@ impl Found<'_> {
         };
         let state = state.map_err(|error| self.unreadable(error))?;
         let manifest = self.manifest()?;
-        self.check_is_of_target(&state, manifest.as_ref())?;
         if is_of(manifest.as_ref(), &state) {
             return self.clear_up(manifest, &state);
         }
         self.check_share(&state)?;
+        if !self.is_about_files_here(&state, manifest.as_ref()) {
+            return Err(self.about_something_else());
+        }
         check_options(&state.options, &manifest::options(self.config, self.key), UNFINISHED)?;
         let unfinished = self.leftovers(&state);
         Ok(Begun { state: Some(Box::new(self.keep_durable(state)?)), unfinished, ..Begun::default() })
@@ -366,6 +367,7 @@ impl Found<'_> {
             run: format!("{:016x}", fastrand::u64(..)),
             started: report::rfc3339(started),
             as_of: self.config.as_of.map(filter::rfc3339),
+            directory: directory_name(self.target),
             first_file: match self.config.shard {
                 Some(shard) => u64::from(shard.index()),
                 None => self.names.iter().filter_map(|name| naming::number(name)).max().unwrap_or(0) + 1,
@@ -394,10 +396,10 @@ impl Found<'_> {
         }
         let bytes = manifest::read(&self.place.directory, &self.place.name)?;
         Ok(Some(bytes.and_then(|bytes| {
-            // What is no JSON at all is no damaged state of ours, but perhaps a state of an older tool.
-            match bytes.first() {
-                Some(b'{') => State::decode(&bytes, self.key),
-                _ => Err(DocumentError::NotText),
+            // What doesn't say that it is a state is no damaged one of ours, but perhaps one of an older tool.
+            match State::is_one(&bytes) {
+                true => State::decode(&bytes, self.key),
+                false => Err(DocumentError::NotText),
             }
         })))
     }
@@ -511,12 +513,7 @@ impl Found<'_> {
                     "finish that backup with the tool that began it, start anew in an empty directory, or move that file away",
                 )
             }
-            DocumentError::Format { .. } => {
-                Error::of(ErrorKind::State, format!("{name} isn't a state of a backup"))
-                    .hint("give the state another name with --state-file-dst, or move that file away")
-                    .source(error)
-            }
-            DocumentError::Version { .. } => {
+            DocumentError::Format { .. } | DocumentError::Version { .. } => {
                 Error::of(ErrorKind::State, format!("{name} isn't a state that this program can go on with"))
                     .hint("start anew in an empty directory, or with --remove-files")
                     .source(error)
@@ -541,6 +538,11 @@ fn other_key(name: &str, error: DocumentError) -> Error {
         )
         .source(error)
         .build()
+}
+
+/// Returns the name of a target that doesn't depend on where it is called from; none if there is no such name as text.
+fn directory_name(target: &Local) -> Option<String> {
+    std::fs::canonicalize(target.path()).ok()?.into_os_string().into_string().ok()
 }
 
 /// Returns whether a manifest was written by the run whose state this is.

@@ -539,7 +539,7 @@ async fn states_of_the_older_tools_are_refused_with_what_to_do() {
         );
         assert_eq!(
             hint,
-            "finish that backup with the tool that began it, or start anew in an empty directory"
+            "finish that backup with the tool that began it, start anew in an empty directory, or move that file away"
         );
     }
 }
@@ -587,7 +587,7 @@ async fn state_may_have_another_name_and_lie_elsewhere() {
 
 /// Runs a backup that loses its cluster, and leaves a state.
 async fn interrupted(from: &TestServer, config: &BackupConfig, directory: &Path) {
-    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(1_000_000)));
+    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(600_000)));
     from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
     let mut config = config.clone();
     config.retry.max_retries = 0;
@@ -606,6 +606,7 @@ async fn state_of_another_directory_is_left_alone_and_so_is_what_is_there() {
         elsewhere.shard = shard;
         interrupted(&from, &elsewhere, data.path()).await;
         let state = files(states.path());
+        assert_eq!(state.len(), 1);
         let targets = if shard.is_none() { vec![&whole, &empty] } else { vec![&empty] };
         for other in targets {
             for existing in [ExistingFiles::Continue, ExistingFiles::Refuse, ExistingFiles::Replace] {
