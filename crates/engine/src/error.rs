@@ -188,6 +188,7 @@ fn storage_hint(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only: write to another one",
         io::ErrorKind::NotADirectory => "a part of the path is a file, not a directory",
         io::ErrorKind::IsADirectory => "name a file in that directory, or use --directory",
+        io::ErrorKind::ResourceBusy => "wait for the end of the other job, or name another file",
         io::ErrorKind::BrokenPipe => {
             "the program that reads the backup ended early: its own message says why"
         }

@@ -250,7 +250,9 @@ impl Local {
             return Ok(self.start(file, path, Naming::Done));
         }
         let part = part_of(&path);
-        let file = self.faults.step().and_then(|()| File::create(&part));
+        let create =
+            || if self.shape == Shape::File { durable::create_alone(&part) } else { File::create(&part) };
+        let file = self.faults.step().and_then(|()| create());
         let file = file.map_err(Error::new(Action::Create, &part))?;
         Ok(self.start(file, part, Naming::Later(path)))
     }

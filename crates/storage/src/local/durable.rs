@@ -142,6 +142,28 @@ impl Upload {
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// Creates a file, empty, that nobody else writes into; it is locked as long as it is open. In a directory, the lock of
+/// that does the same.
+pub(super) fn create_alone(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = "another job is writing this file";
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+            }
+            // Some network disks know no locks.
+            Err(TryLockError::Error(_)) => return File::create(path),
+        }
+        // The other job may have given it its name, or removed it, since it was opened.
+        if fs::metadata(path).is_ok_and(|found| file.metadata().is_ok_and(|own| own.ino() == found.ino())) {
+            file.set_len(0)?;
+            return Ok(file);
+        }
+    }
+}
+
 fn lock(
     path: &Path,
     opened: io::Result<File>,
@@ -250,6 +272,26 @@ mod tests {
             }
         });
         assert!(held.into_inner() > 0);
+    }
+
+    #[test]
+    fn single_file_has_one_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Local::file(directory.path().join("one.asb"));
+        let mut first = file.upload("").unwrap();
+        first.write(b"first").unwrap();
+        let busy = file.upload("").unwrap_err();
+        assert_eq!((busy.action, busy.source.kind()), (Action::Create, io::ErrorKind::ResourceBusy));
+        first.complete().unwrap();
+        assert_eq!(text(&file, ""), b"first");
+        // What a killed job left is written over.
+        fs::write(directory.path().join("one.asb.part"), "longer than what follows").unwrap();
+        let mut next = file.upload("").unwrap();
+        next.write(b"next").unwrap();
+        next.complete().unwrap();
+        assert_eq!(text(&file, ""), b"next");
+        drop(file.upload("").unwrap());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
