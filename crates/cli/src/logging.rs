@@ -39,6 +39,8 @@ where
         .with_max_level(level(output.level()))
         .with_ansi(colors)
         .with_target(false)
+        // It would be printed to standard error, which panics if that is what fails. The job is worth more than its log.
+        .log_internal_errors(false)
         .with_writer(writer);
     let set = if output.log_json { builder.json().try_init() } else { builder.try_init() };
     set.map_err(|error| Failure::new(ErrorKind::Internal, "cannot log").because(error.as_ref()))

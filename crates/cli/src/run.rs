@@ -137,7 +137,9 @@ fn command<R: Summary>(
     run: impl AsyncFnOnce(&mut Session<'_>) -> Result<Ended<R>, Failure>,
 ) -> Exit {
     let console = Console::new(output);
-    let ready = logging::install(output, &console).and_then(|()| report::check_file(output, known));
+    let ready = report::check_outputs(output, known)
+        .and_then(|()| logging::install(output, &console))
+        .and_then(|()| report::check_file(output, known));
     let ended = ready.and_then(|()| runtime()).and_then(|runtime| {
         let ended = runtime.block_on(async {
             let mut session = Session::new(output, &console)?;

@@ -57,6 +57,8 @@ impl Flag {
         let is_reference = REFERENCES.iter().any(|prefix| value.starts_with(prefix));
         match self.secrecy {
             Secrecy::Secret if !is_reference => MASK,
+            // A private key may stand here in place of its file.
+            Secrecy::Open if value.starts_with("b64:") => MASK,
             _ => value,
         }
     }
@@ -261,6 +263,8 @@ mod tests {
         assert_eq!(flag.printable("file:/run/secret"), "file:/run/secret");
         assert_eq!(flag.printable("hunter2"), MASK);
         assert_eq!(flag.printable("b64:aHVudGVyMg=="), MASK);
+        let open = Flag { secrecy: Secrecy::Open, ..flag };
+        assert_eq!((open.printable("key.pem"), open.printable("b64:aHVudGVyMg==")), ("key.pem", MASK));
         assert!(is_secret("tls-keyfile-password") && !is_secret("tls-keyfile"));
     }
 }

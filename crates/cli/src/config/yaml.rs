@@ -73,6 +73,9 @@ fn malformed(error: serde_saphyr::Error) -> Malformed {
     for end in [" at line ", ", set "] {
         message = message.split(end).next().unwrap_or_default();
     }
+    // The tag may be the beginning of a secret.
+    let is_tag = message.contains("unsupported tag");
+    let message = if is_tag { "a value that begins with ! must stand in quotes" } else { message };
     Malformed { place, message: message.to_owned() }
 }
 
@@ -232,7 +235,9 @@ mod tests {
 
     #[test]
     fn what_is_malformed_is_located_and_not_quoted() {
-        for (text, line) in [("a: 1\na: 2\n", 2), ("a: [s3cret\nb: 1\n", 2), ("a: 1\n\tb: s3cret\n", 1)] {
+        for (text, line) in
+            [("a: 1\na: 2\n", 2), ("a: [s3cret\nb: 1\n", 2), ("a: 1\n\tb: s3cret\n", 1), ("a: !s3cret\n", 1)]
+        {
             let error = parse(text).unwrap_err();
             assert!(error.place.unwrap().line >= line, "{error:?}");
             assert!(!error.message.contains("s3cret"), "{error:?}");

@@ -24,10 +24,27 @@ pub(crate) fn check_source(args: &Restore) -> Result<(), Failure> {
     if let Some(path) = &args.input.directory {
         check_directory(path)?;
     }
+    if let Some(path) = &args.rules.dead_letter {
+        check_dead_letter(path, args.input.directory.as_deref())?;
+    }
     directories(args).try_for_each(|path| {
         check_there(&path, "directory", "--directory-list names directories of backups")?;
         check_kind(&path, Kind::Directory, "a single file is read with -i, --input-file")
     })
+}
+
+/// Checks where refused records go: in the directory of a backup the next restore would take them for a part of it.
+fn check_dead_letter(path: &Path, source: Option<&Path>) -> Result<(), Failure> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    check_there(parent, "directory", "--dead-letter names a file in a directory that is there")?;
+    let is_same = |source: &Path| matches!((fs::canonicalize(parent), fs::canonicalize(source)), (Ok(parent), Ok(source)) if parent == source);
+    match source.is_some_and(is_same) {
+        true => Err(Failure::usage(
+            format!("--dead-letter {} lies in the directory of the backup", path.display()),
+            "name a file elsewhere: there it would be taken for a part of the backup",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Checks a directory in which there is a backup.

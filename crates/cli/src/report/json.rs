@@ -1,6 +1,7 @@
 //! The report as one line of JSON. Source: docs/report.md.
 
 use std::{
+    fs,
     path::{self, Path},
     time::Instant,
 };
@@ -109,6 +110,16 @@ struct Place<'a> {
     path: &'a str,
 }
 
+/// Returns whether a file has the name of one that backup tools write.
+pub(super) fn has_backup_name(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let whole = name.strip_suffix(".part").unwrap_or(&name);
+    let documents = ["asbackup.manifest.", "asbackup.extra.", "asbackup.state."];
+    whole.ends_with(".asb")
+        || whole.ends_with(".asbx")
+        || whole.ends_with(".json") && documents.iter().any(|start| whole.starts_with(start))
+}
+
 impl Known {
     /// Returns what is known of a command that begins now.
     pub(crate) fn new(command: Command, namespace: String, place: &Local) -> Self {
@@ -130,6 +141,13 @@ impl Known {
         let (Some(target), Command::Backup) = (&self.path, self.command) else { return false };
         let paths = (path::absolute(file), path::absolute(target));
         matches!(paths, (Ok(file), Ok(target)) if file.starts_with(&target))
+    }
+
+    /// Returns whether a file is one of the backup that the command is about, or has the name of one.
+    pub(super) fn is_of_backup(&self, file: &Path) -> bool {
+        let resolved = |path: &Path| fs::canonicalize(path).or_else(|_| path::absolute(path)).ok();
+        let is_single = || self.path.as_ref().is_some_and(|path| resolved(Path::new(path)) == resolved(file));
+        has_backup_name(file) || !file.is_dir() && is_single()
     }
 
     fn without_job(&self) -> WithoutJob<'_> {

@@ -77,6 +77,10 @@ pub(crate) fn deliver<R: Summary>(
         ReportFormat::Json => &json,
     };
     let written = match (&output.report_file, output.report) {
+        (Some(path), _) if known.is_of_backup(path) => {
+            rescue(&text, &json, known, output, console);
+            Ok(())
+        }
         (Some(path), _) => write_file(path, chosen),
         (None, ReportFormat::Json) => write_stdout(chosen),
         (None, ReportFormat::Text) => Ok(()),
@@ -135,6 +139,22 @@ fn settle<R: Summary>(ended: &mut Ended<R>, ignored: Ignored) -> Exit {
     let signal = ended.signal.filter(|_| ended.failure.is_some());
     let error = ended.failure.as_ref().map(|failure| failure.kind);
     Exit::of(&Facts { signal, error, tally, ignored })
+}
+
+/// Checks that nothing that is written about a job takes the place of what it is about.
+pub(crate) fn check_outputs(output: &Output, known: &Known) -> Result<(), Failure> {
+    let outputs = [
+        ("--report-file", &output.report_file),
+        ("--progress-file", &output.progress_file),
+        ("--log-file", &output.log_file),
+    ];
+    for (flag, path) in outputs {
+        if let Some(path) = path.as_deref().filter(|path| known.is_of_backup(path)) {
+            let message = format!("{flag} {} would write into a file of a backup", path.display());
+            return Err(Failure::usage(message, "give it another name"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the file of the report can be written. It leaves nothing behind: the directory of a backup may have to be

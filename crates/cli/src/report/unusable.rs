@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path};
 use asbackup::ErrorKind;
 use serde::Serialize;
 
-use super::{Command, Ended, Known, Summary, json, write_file, write_stdout};
+use super::{Command, Ended, Known, Summary, json, json::has_backup_name, write_file, write_stdout};
 use crate::{
     exit::{Exit, Tally},
     failure::Failure,
@@ -18,6 +18,7 @@ pub(crate) fn deliver_unusable(arguments: &[OsString], command: Command, message
     }
     let line = line(arguments, command, message);
     let file = value_of(arguments, "--report-file");
+    let file = file.filter(|path| !has_backup_name(Path::new(path)));
     if file.is_some_and(|path| write_file(Path::new(&path), &line).is_ok()) {
         return;
     }

@@ -335,3 +335,49 @@ fn dry_run_writes_nothing_and_says_so() {
     assert_eq!(server.store().record_count("copy"), 0);
     assert!(restore(&server, "--report json", dir.path()).expect(0).report().get("dry_run").is_none());
 }
+
+#[test]
+fn standard_error_that_takes_nothing_costs_no_job() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let flags = at(&server);
+    let mut backup = asbackup();
+    backup.args(flags.split_whitespace()).args(["-n", "test", "-v", "-d"]).arg(dir.path().join("out"));
+    assert_eq!(backup.stderr(full()).status().unwrap().code(), Some(0));
+    run(asrestore(), "--validate --require-manifest -d {}/out", dir.path()).expect(0);
+}
+
+#[test]
+fn what_is_written_about_a_job_spares_the_backup() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    back_up(&server, "", &dir.path().join("out")).expect(0);
+    fs::copy(dir.path().join("out/0_test_2.asb"), dir.path().join("one")).unwrap();
+    let contents = || {
+        let names = ["out/0_test_2.asb", "out/asbackup.manifest.json", "one"];
+        names.map(|name| fs::read(dir.path().join(name)).unwrap())
+    };
+    let before = contents();
+    for flag in ["--report-file", "--progress-file", "--log-file"] {
+        for (job, file) in [
+            ("-d {}/out", "out/asbackup.manifest.json"),
+            ("-d {}/out", "out/0_test_2.asb"),
+            ("-i {}/one", "one"),
+            ("-i {}/one", "out/../one"),
+        ] {
+            let line = format!("--validate {job} {flag} {{}}/{file} --report json");
+            run(asrestore(), &line, dir.path())
+                .expect(2)
+                .says(&[flag, "would write into a file of a backup"]);
+        }
+    }
+    let unknown = "--validate --no-such-flag --report json -d {}/out --report-file {}/out/0_test_2.asb";
+    run(asrestore(), unknown, dir.path()).expect(2);
+    assert!(contents() == before);
+    for (file, text) in [
+        ("out/refused.asb", "lies in the directory of the backup"),
+        ("nowhere/refused.asb", "there is no directory"),
+    ] {
+        let line = format!("{} -n test -d {{}}/out --dead-letter {{}}/{file}", at(&server));
+        run(asrestore(), &line, dir.path()).expect(2).says(&["--dead-letter", text]);
+    }
+}

@@ -16,12 +16,13 @@ fn ignored_records_are_0_with_a_warning_and_3_if_asked() {
     for (flags, code, outcome) in [
         ("--ignore-record-error", 0, "complete"),
         ("--ignore-record-error --fail-if-ignored", 3, "partial"),
-        ("--dead-letter {}/refused.asb --fail-if-ignored", 3, "partial"),
+        ("--dead-letter {}/../refused.asb --fail-if-ignored", 3, "partial"),
     ] {
         let (server, dir) = (server(), tempfile::tempdir().unwrap());
-        back_up(&server, "", dir.path()).expect(0);
+        let out = dir.path().join("out");
+        back_up(&server, "", &out).expect(0);
         refuse(&server, 4, ResultCode::RECORD_TOO_BIG);
-        let ran = restore(&server, &format!("--report json {flags}"), dir.path());
+        let ran = restore(&server, &format!("--report json {flags}"), &out);
         let report = ran.expect(code).report();
         assert_eq!((&report["outcome"], &report["error"]), (&json!(outcome), &json!(null)));
         let records = &report["records"];

@@ -83,7 +83,9 @@ fn report_names_the_state_and_other_options_are_2() {
     let ran = restore(&server, "--continue --unique", dir.path()).expect(2);
     ran.says(&["another option unique: false, and this one has true", "hint: ", "--continue"]);
     restore(&server, "--continue other.json", dir.path()).expect(0);
-    restore(&server, "", dir.path()).expect(0).says(&["state of an interrupted restore was there"]);
+    restore(&server, "", dir.path())
+        .expect(0)
+        .says(&["this restore began anew, and dropped the state of an interrupted one"]);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "a data file and the manifest");
 }
 

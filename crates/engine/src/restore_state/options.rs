@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, ErrorKind,
-    config::{EntryClass, Names, RestoreConfig},
+    config::{EntryClass, Names, RestoreConfig, StatePlace, StateRule},
     manifest,
 };
 
@@ -34,7 +34,12 @@ pub(super) fn options(config: &RestoreConfig, source: &Local, cluster: Option<&s
     // Only where they hold: states that were written before they were options don't have them.
     let shard = config.shard.map(|shard| ("shard", json!(shard.to_string())));
     let recursive = source.is_recursive().then_some(("recursive", json!(true)));
-    let pairs = pairs.into_iter().chain(shard).chain(recursive);
+    // Without a manifest two backups may differ in nothing that the state knows of.
+    let is_elsewhere =
+        matches!(&config.state, StateRule::Kept(state) if matches!(state.place, StatePlace::Directory(_)));
+    let directory = is_elsewhere.then(|| std::fs::canonicalize(source.path()).ok()).flatten();
+    let directory = directory.map(|path| ("directory", json!(path.to_string_lossy())));
+    let pairs = pairs.into_iter().chain(shard).chain(recursive).chain(directory);
     pairs.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
