@@ -52,7 +52,9 @@ fn copy(args: &Asbackup) -> Exit {
         let mut config = convert::backup(backup)?;
         config.envelope.encryption = session.encryption(&backup.encryption, secret_agent).await?;
         let cluster = session.connect(connection, secret_agent, usize::from(backup.parallel)).await?;
-        session.wait(Client::new(cluster).backup(config, convert::target(backup))).await
+        let target = convert::target(backup);
+        session.grace = target.is_stream().then_some(GRACE_OF_STREAMS);
+        session.wait(Client::new(cluster).backup(config, target)).await
     })
 }
 
@@ -154,6 +156,14 @@ fn command<R: Summary>(
     report::deliver(ended, known, output, &console)
 }
 
+/// Waits until a moment; for ever if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn runtime() -> Result<Runtime, Failure> {
     let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     Builder::new_multi_thread()
@@ -172,6 +182,8 @@ const BLOCKING_THREADS: usize = 16;
 /// No task recurses, so half of the usual stack is plenty.
 const STACK_BYTES: usize = 1 << 20;
 
+/// What is half written into a pipe is of no use, so there is nothing to wait for but a reader that may have stalled.
+const GRACE_OF_STREAMS: Duration = Duration::from_secs(5);
 /// How often progress is told where there is no live line.
 const PLAIN_PERIOD: Duration = Duration::from_secs(10);
 /// How often a line goes into the progress file.
@@ -187,6 +199,8 @@ struct Session<'a> {
     progress_file: Option<ProgressFile>,
     /// The signal that came.
     signal: Option<Signal>,
+    /// How long a job may take to end when a signal has come. None: as long as it needs.
+    grace: Option<Duration>,
 }
 
 impl<'a> Session<'a> {
@@ -195,7 +209,7 @@ impl<'a> Session<'a> {
             Failure::new(ErrorKind::Internal, "cannot listen for signals").because(&error)
         })?;
         let progress_file = output.progress_file.as_deref().map(ProgressFile::open).transpose()?;
-        Ok(Self { output, console, signals, progress_file, signal: None })
+        Ok(Self { output, console, signals, progress_file, signal: None, grace: None })
     }
 
     /// Connects with that many data connections, unless a signal comes first.
@@ -240,16 +254,21 @@ impl<'a> Session<'a> {
         let mut file_ticks = interval_at(Instant::now() + FILE_PERIOD, FILE_PERIOD);
         let mut meter = Meter::default();
         let mut ended = std::pin::pin!(job.wait());
+        let mut cut_off = None;
         let result = loop {
             tokio::select! {
                 biased;
                 result = &mut ended => break result,
+                () = until(cut_off) => {
+                    return Err(Failure::cancelled("ended at once: nobody takes what is written"));
+                }
                 signal = self.signals.next() => {
                     if self.signal.replace(signal).is_some() {
                         return Err(Failure::cancelled("ended at once: files ending in .part may be left"));
                     }
                     self.say_stopping();
                     job.cancel();
+                    cut_off = self.grace.map(|grace| Instant::now() + grace);
                 }
                 _ = ticks.tick() => self.show(&meter.read(job.progress().into())),
                 _ = file_ticks.tick() => self.record(&meter.read(job.progress().into())),

@@ -174,3 +174,21 @@ fn second_signal_ends_at_once() {
     assert_eq!(ended, Some(143), "{rest}");
     assert!(rest.contains("error: ended at once"), "{rest}");
 }
+
+#[test]
+fn backup_into_a_pipe_that_nobody_reads_ends_with_the_first_signal() {
+    let (server, dir) = (server(), tempfile::tempdir().unwrap());
+    let pipe = dir.path().join("pipe.asb");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Without a reader it can't even be opened; with one that takes nothing it is full at once.
+    for reader in [None, Some(())] {
+        let line = format!("{} -n test -o {{}}/pipe.asb", at(&server));
+        let mut tool = Running::start(asbackup(), &line, dir.path());
+        let reader = reader.map(|()| fs::File::open(&pipe).unwrap());
+        tool.wait_for("backup planned");
+        tool.signal("-TERM");
+        let (code, last) = tool.end();
+        assert_eq!(code, Some(143), "{last}");
+        drop(reader);
+    }
+}
