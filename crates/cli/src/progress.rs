@@ -13,6 +13,9 @@ use crate::{
 /// Rates are those of this long, so that they neither jump nor lag.
 const WINDOW: Duration = Duration::from_secs(5);
 
+/// Version of the JSON form of a reading. New keys may come within a version.
+const VERSION: u32 = 1;
+
 /// What a job has done at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Sample {
@@ -102,11 +105,12 @@ impl Reading {
     pub(crate) fn json(&self) -> String {
         #[derive(Serialize)]
         struct Event<'a> {
+            version: u32,
             event: &'static str,
             #[serde(flatten)]
             reading: &'a Reading,
         }
-        let event = Event { event: "progress", reading: self };
+        let event = Event { version: VERSION, event: "progress", reading: self };
         serde_json::to_string(&event).expect("it holds only numbers and fixed keys")
     }
 }
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn json_is_one_event() {
         let json = Meter::default().read(sample(10, 1000, Some(0.25))).json();
-        let expected = r#"{"event":"progress","percent":25.0,"records":1000,"records_per_s":100,"bytes":1048576000,"bytes_per_s":104857600,"elapsed_s":10,"remaining_s":30}"#;
+        let expected = r#"{"version":1,"event":"progress","percent":25.0,"records":1000,"records_per_s":100,"bytes":1048576000,"bytes_per_s":104857600,"elapsed_s":10,"remaining_s":30}"#;
         assert_eq!(json, expected);
     }
 

@@ -3,7 +3,8 @@
 use std::{env, fs, path::Path};
 
 use asbackup::{
-    AgentAddress, AgentTls, Identity, SecretAgent, SecretEncoding, SecretName, Seed, Tls, TlsConfig,
+    AgentAddress, AgentTls, ErrorKind, Identity, SecretAgent, SecretEncoding, SecretName, Seed, Tls,
+    TlsConfig,
 };
 use secrecy::{ExposeSecret as _, SecretSlice};
 
@@ -78,7 +79,11 @@ impl ValueSource {
             return Err(unusable(flag, "no secret agent is known", "give its address with --sa-address"));
         };
         let secret = agent.secret(&name).await;
-        secret.map(Some).map_err(|error| unusable(flag, "the secret can't be had", SA_HINT).because(&error))
+        secret.map(Some).map_err(|error| {
+            let mut failure = unusable(flag, "the secret can't be had", SA_HINT).because(&error);
+            failure.kind = ErrorKind::Secret;
+            failure
+        })
     }
 }
 

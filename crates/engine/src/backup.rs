@@ -158,6 +158,10 @@ async fn copy_all(
         }
         None => leave_metadata(files, job).await?,
     };
+    let is_counted = reads_records && !selection::has_filter(config);
+    if is_counted && config.sets.is_some() && job.counters.records_total.count() == 0 {
+        warnings.push("the cluster seems to have no such records: check the names of the sets".to_owned());
+    }
     warnings.iter().for_each(|warning| job.warn(warning));
     let partitions = match reads_records {
         true => copy_records(cluster, config, plan, (files, open), (buffers, returns), job).await?,

@@ -82,7 +82,7 @@ pub(crate) fn lock(target: &Local) -> Result<Hold, Error> {
 
 /// Returns the error of a target that another job has.
 pub(crate) fn taken(target: &Local) -> Error {
-    let message = format!("another job is writing into {}", target.path().display());
+    let message = format!("another job is working in {}", target.path().display());
     Error::of(ErrorKind::Config, message).hint("wait for its end, or choose another directory").build()
 }
 

@@ -185,7 +185,9 @@ pub(crate) fn damage(findings: &[Finding]) -> Option<Builder> {
         FindingKind::Unfinished => {
             "go on with it with asbackup --continue; to read what there is, take its state and .part files away"
         }
-        FindingKind::Extra => "--allow-extra reads only what the manifest names",
+        FindingKind::Extra => {
+            "take it away, or read only what the manifest names with asrestore --allow-extra"
+        }
         _ => "check the whole backup with --validate",
     };
     let error = Error::of(ErrorKind::Integrity, message);

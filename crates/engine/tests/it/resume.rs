@@ -558,7 +558,7 @@ async fn directory_has_one_job_at_a_time() {
         second.existing = existing;
         let error = run(&from, second, directory.path()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().starts_with("another job is writing into "), "{error}");
+        assert!(error.to_string().starts_with("another job is working in "), "{error}");
     }
     from.faults().release();
     first.wait().await.unwrap();
@@ -585,13 +585,19 @@ async fn state_may_have_another_name_and_lie_elsewhere() {
     assert!(!path.exists());
 }
 
-/// Runs a backup that loses its cluster, and leaves a state.
-async fn interrupted(from: &TestServer, config: &BackupConfig, directory: &Path) {
-    from.faults().add(Fault::new(Command::Query, FaultAction::CutAfter(600_000)));
-    from.faults().add(Fault::new(Command::Query, FaultAction::Refuse).times(u64::MAX));
-    let mut config = config.clone();
-    config.retry.max_retries = 0;
-    assert_eq!(run(from, config, directory).await.unwrap_err().kind(), ErrorKind::Scan);
+/// Runs a backup that is cancelled when its state says that records are durable.
+async fn interrupted(from: &TestServer, config: &BackupConfig, (directory, state): (&Path, &Path)) {
+    from.faults().add(Fault::new(Command::Query, FaultAction::HoldAfter(600_000)));
+    let job = client(from).await.backup(config.clone(), Local::directory(directory));
+    let has_records = || {
+        let state: Value = serde_json::from_slice(&fs::read(state).ok()?).ok()?;
+        state["counts"]["records_written"].as_u64().filter(|records| *records > 0)
+    };
+    while has_records().is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    job.cancel();
+    assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Cancelled);
     from.faults().clear();
 }
 
@@ -604,7 +610,8 @@ async fn state_of_another_directory_is_left_alone_and_so_is_what_is_there() {
         let mut elsewhere = config(1, None);
         elsewhere.state_directory = Some(states.path().to_owned());
         elsewhere.shard = shard;
-        interrupted(&from, &elsewhere, data.path()).await;
+        let name = shard.map_or_else(|| STATE.to_owned(), |_| "asbackup.state.1-of-2.json".to_owned());
+        interrupted(&from, &elsewhere, (data.path(), &states.path().join(name))).await;
         let state = files(states.path());
         assert_eq!(state.len(), 1);
         let targets = if shard.is_none() { vec![&whole, &empty] } else { vec![&empty] };
@@ -631,7 +638,7 @@ async fn state_of_a_backup_that_another_one_has_replaced_is_not_gone_on_with() {
     let directory = tempfile::tempdir().unwrap();
     let mut named = config(1, None);
     named.state_name = Some("mine.json".to_owned());
-    interrupted(&from, &named, directory.path()).await;
+    interrupted(&from, &named, (directory.path(), &directory.path().join("mine.json"))).await;
     let mut replacing = config(1, None);
     replacing.existing = ExistingFiles::Replace;
     run(&from, replacing, directory.path()).await.unwrap();

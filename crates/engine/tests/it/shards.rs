@@ -181,16 +181,16 @@ async fn shares_run_at_once_but_each_only_once() {
         tokio::task::yield_now().await;
     }
     for (config, expected) in [
-        (share("1/2"), "another job is writing into "),
-        (continued(share("1/2")), "another job is writing into "),
-        (backup_config(), "another job is writing into "),
+        (share("1/2"), "another job is working in "),
+        (continued(share("1/2")), "another job is working in "),
+        (backup_config(), "another job is working in "),
     ] {
         let error = run(&from, config, directory.path()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().starts_with(expected), "{error}");
     }
     let error = complete(directory.path()).await.unwrap_err();
-    assert!(error.to_string().starts_with("another job is writing into "), "{error}");
+    assert!(error.to_string().starts_with("another job is working in "), "{error}");
     run(&from, share("2/2"), directory.path()).await.unwrap();
     from.faults().release();
     first.wait().await.unwrap();
