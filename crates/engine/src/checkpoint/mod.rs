@@ -7,6 +7,7 @@
 mod document;
 mod lock;
 mod shares;
+mod sign;
 mod start;
 
 use std::{
@@ -30,7 +31,8 @@ use crate::{
 
 pub(crate) use document::{FileState, Metadata, State, StateFile};
 pub(crate) use lock::{End, Hold, lock};
-pub(crate) use start::{Start, Unfinished, start};
+pub(crate) use sign::Unfinished;
+pub(crate) use start::{Start, start};
 
 /// Keeps the state of a backup, or doesn't if that isn't wanted.
 #[derive(Debug)]

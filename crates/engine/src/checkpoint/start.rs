@@ -12,6 +12,7 @@ use super::{
     document::{Beginning, State, StateFile},
     lock::{Hold, lock, taken as locked},
     shares::own_names,
+    sign::{self, Unfinished, read_names},
 };
 use crate::{
     Error, ErrorKind,
@@ -78,7 +79,7 @@ pub(crate) fn start(
     };
     let Begun { complete, unfinished, .. } = begun;
     if config.shard.is_none() && !has_state_beside && complete.is_none() {
-        sign(target, &state, &Hashing::of(key))?;
+        sign::leave(target, &state, &Hashing::of(key))?;
     }
     Ok(Start { hold, place: place.clone(), state, resumed, complete, unfinished })
 }
@@ -96,62 +97,6 @@ fn single(
     let found = Found { config, key, target, place: &place, names: Vec::new(), had_lock: false };
     let state = found.new_state(&Begun::default(), started);
     Ok(Start { hold: Hold::default(), place, state, resumed: false, complete: None, unfinished: Vec::new() })
-}
-
-/// Leaves a state without files as the sign of a run, so that what it writes is told from what was there before.
-fn sign(target: &Local, state: &State, hashing: &Hashing) -> Result<(), Error> {
-    let earlier = read_names(target, naming::STATE_ELSEWHERE);
-    if earlier.as_ref().is_some_and(|earlier| earlier.run == state.run) {
-        return Ok(());
-    }
-    // What another run has left, if anything, isn't part of a backup either.
-    let first_file = earlier.map_or(u64::MAX, |earlier| earlier.first_file);
-    // A state is written under this name before it is given its own.
-    let mut upload = target.upload(naming::STATE)?;
-    upload.write(state.without_files(first_file).encode(hashing).as_bytes())?;
-    upload.settle()?;
-    Ok(target.sync()?)
-}
-
-fn read_names(source: &Local, name: &str) -> Option<State> {
-    State::decode_names(&manifest::read(source, name).ok()?.ok()?).ok()
-}
-
-/// Which files are those of a run that hasn't ended.
-#[derive(Debug)]
-pub(crate) struct Unfinished {
-    run: String,
-    names: BTreeSet<String>,
-    /// All from this number on.
-    first_file: Option<u64>,
-}
-
-impl Unfinished {
-    /// Returns those that a run's state tells of, or its sign; none if there is neither that can be read.
-    pub(crate) fn find(source: &Local) -> Option<Self> {
-        match read_names(source, naming::STATE) {
-            Some(State { run, files, .. }) => {
-                let names = files.into_iter().map(|file| file.name).collect();
-                Some(Self { run, names, first_file: None })
-            }
-            None => read_names(source, naming::STATE_ELSEWHERE).map(|State { run, first_file, .. }| Self {
-                run,
-                names: BTreeSet::new(),
-                first_file: Some(first_file),
-            }),
-        }
-    }
-
-    /// Returns whether a manifest is that of the run, which was killed just before its end then.
-    pub(crate) fn is_of(&self, manifest: &Manifest) -> bool {
-        manifest.run() == Some(&self.run)
-    }
-
-    pub(crate) fn holds(&self, name: &str) -> bool {
-        let name = name.strip_suffix(".part").unwrap_or(name);
-        let is_from_first = |first| naming::number(name).is_some_and(|number| number >= first);
-        self.names.contains(name) || self.first_file.is_some_and(is_from_first)
-    }
 }
 
 /// What lies in a target.
@@ -252,7 +197,7 @@ impl Found<'_> {
         let is_signed = match self.config.shard {
             _ if self.place.is_beside(self.target) => true,
             None => {
-                read_names(self.target, naming::STATE_ELSEWHERE).is_some_and(|sign| sign.run == state.run)
+                read_names(self.target, naming::STATE_ELSEWHERE).is_some_and(|left| left.run == state.run)
             }
             Some(_) => self.had_lock || self.place.is_in(self.target),
         };
