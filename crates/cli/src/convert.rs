@@ -10,7 +10,7 @@ use std::{
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use asbackup::{
@@ -90,8 +90,7 @@ pub(crate) fn backup(args: &Backup) -> Result<BackupConfig, Failure> {
         if args.resume.no_resume { Checkpoint::Off } else { Checkpoint::Every(args.resume.state_interval) };
     config.state_name = args.resume.state_name().cloned();
     config.state_directory = args.resume.state_dir.clone();
-    let now = config.as_of_unfinished(&target(args)).unwrap_or_else(SystemTime::now);
-    selection::select_modified(&mut config, &args.records, now, &mut wrong);
+    selection::select_modified(&mut config, &args.records, &target(args), &mut wrong);
     config.socket_timeout = longest_silence(args.socket_timeout, args.total_timeout);
     config.total_timeout = Some(args.total_timeout).filter(|longest| !longest.is_zero());
     config.page_records = NonZeroU64::new(args.scan_page_size);

@@ -145,8 +145,7 @@ async fn copy_all(
     let open = begin(plan, files, job).await?;
     let reads_records = !config.left_out.contains(&EntryClass::Records);
     if reads_records {
-        let total = count::estimate(cluster, config, plan.selected, job).await?;
-        job.counters.records_total.add(total.unwrap_or(0));
+        job.counters.records_total.add(count::estimate(cluster, config, plan.selected, job).await?);
     }
     let set_indexes = match &state.metadata {
         Some(Metadata { set_indexes, warnings: before }) => {

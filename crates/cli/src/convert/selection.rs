@@ -3,8 +3,8 @@
 use std::{num::NonZeroU64, str::FromStr, time::SystemTime};
 
 use asbackup::{
-    BackupConfig, BinSelection, FilterExpression, Lifetime, Modified, NodeSelector, PartitionList, RackId,
-    Scope,
+    BackupConfig, BinSelection, FilterExpression, Lifetime, Local, Modified, NodeSelector, PartitionList,
+    RackId, Scope,
 };
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -77,12 +77,13 @@ fn filter(text: &str) -> Result<FilterExpression, Failure> {
 pub(super) fn select_modified(
     config: &mut BackupConfig,
     args: &Records,
-    now: SystemTime,
+    target: &Local,
     wrong: &mut Failures,
 ) {
     if args.modified_after.is_none() && args.modified_before.is_none() {
         return;
     }
+    let now = config.as_of_unfinished(target).unwrap_or_else(SystemTime::now);
     // No clock is beyond the year 9999.
     wrong.set(&mut config.modified, modified(args, Timestamp::try_from(now).unwrap_or(Timestamp::MAX)));
     config.as_of = Some(now);

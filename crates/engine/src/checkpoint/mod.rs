@@ -231,8 +231,8 @@ impl StatePlace {
     /// Returns whether it lies in the same directory as the data, however that is named.
     fn is_in(&self, target: &Local) -> bool {
         let [state, data] = [self.directory.path(), target.path()];
-        let is_same = || Some(fs::canonicalize(state).ok()? == fs::canonicalize(data).ok()?);
-        state == data || is_same() == Some(true)
+        let resolved = || (fs::canonicalize(state), fs::canonicalize(data));
+        state == data || matches!(resolved(), (Ok(state), Ok(data)) if state == data)
     }
 
     /// Puts the text of a state in the place of the one before. `target` is where the data lies.

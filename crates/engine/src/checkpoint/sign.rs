@@ -58,7 +58,7 @@ impl Unfinished {
 
     /// Returns whether a manifest is that of the run, which was killed just before its end then.
     pub(crate) fn is_of(&self, manifest: &Manifest) -> bool {
-        manifest.run() == Some(&self.run)
+        manifest.is_of(&self.run)
     }
 
     pub(crate) fn holds(&self, name: &str) -> bool {

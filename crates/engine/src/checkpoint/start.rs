@@ -53,8 +53,10 @@ pub(crate) fn start(
     }
     place.directory.prepare()?;
     let has_state_beside = config.checkpoint != Checkpoint::Off && place.is_beside(target);
-    let lock_of_share = config.shard.map(|shard| ShareFile::Lock.name(shard));
-    let had_lock = target.list()?.iter().any(|file| Some(&file.name) == lock_of_share.as_ref());
+    let had_lock = match config.shard {
+        Some(shard) => target.list()?.iter().any(|file| file.name == ShareFile::Lock.name(shard)),
+        None => false,
+    };
     let hold = match config.shard {
         None if has_state_beside => lock(target)?,
         None => lock(target)?.with_sign(target, naming::STATE_ELSEWHERE, || locked(target))?,
@@ -492,7 +494,7 @@ fn directory_name(target: &Local) -> Option<String> {
 
 /// Returns whether a manifest was written by the run whose state this is.
 fn is_of(manifest: Option<&Manifest>, state: &State) -> bool {
-    manifest.is_some_and(|manifest| manifest.run() == Some(state.run.as_str()))
+    manifest.is_some_and(|manifest| manifest.is_of(&state.run))
 }
 
 fn taken(target: &Local) -> Error {

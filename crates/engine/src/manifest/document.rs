@@ -267,6 +267,11 @@ impl Manifest {
         &self.namespace
     }
 
+    /// Returns whether that run wrote it.
+    pub(crate) fn is_of(&self, run: &str) -> bool {
+        self.run() == Some(run)
+    }
+
     /// Returns the run that wrote it.
     pub(crate) fn run(&self) -> Option<&str> {
         self.run.as_deref()

@@ -22,35 +22,44 @@ const LEAST_PARTITIONS: u64 = 16;
 /// About how many records are in those that are counted, where there are as many.
 const SAMPLED_RECORDS: u64 = 10_000;
 
-/// Returns about how many records are going to be read. What times, TTL and expressions leave out only the server knows:
-/// with these some partitions are counted by a scan without bins. None if that fails, which is no reason to fail.
+/// Returns about how many records are going to be read; 0 if that can't be told, which is no reason to fail. What times,
+/// TTL and expressions leave out only the server knows: with these some partitions are counted.
 pub(crate) async fn estimate(
     cluster: &Cluster,
     config: &BackupConfig,
     selected: PartitionSet,
     job: &JobContext,
-) -> Result<Option<u64>, Error> {
+) -> Result<u64, Error> {
     let in_sets = job.or_cancelled(object_count(cluster, config)).await?.map_err(crate::connect_error)?;
     let in_partitions = share(in_sets, selected.iter().count(), PartitionId::all().len());
-    let found = if selection::has_filter(config) {
-        let chosen = choose(selected, in_partitions);
-        let (part, whole) = (chosen.len(), selected.iter().count());
-        let mut spec = job.limits.share_of(selection::spec(cluster, config), 1);
-        spec.max_records = 0;
-        // Its failure isn't that of the job.
-        let counting = JobContext { token: job.token.child_token(), ..job.clone() };
-        match by_scan(cluster, config, &spec, vec![chosen], &counting).await {
-            Ok(counted) => share(counted, whole, part),
-            Err(error) if job.token.is_cancelled() => return Err(error),
-            Err(error) => {
-                tracing::info!(error = &error as &dyn std::error::Error, "the records can't be counted");
-                return Ok(None);
-            }
-        }
-    } else {
-        in_partitions
+    let found = match selection::has_filter(config) {
+        true => by_sample(cluster, config, (selected, in_partitions), job).await?,
+        false => in_partitions,
     };
-    Ok(Some(found.min(config.max_records.map_or(u64::MAX, |count| count.get()))))
+    Ok(found.min(config.max_records.map_or(u64::MAX, |count| count.get())))
+}
+
+/// Returns about how many of `records` in the selected partitions meet all conditions; 0 if that can't be counted.
+async fn by_sample(
+    cluster: &Cluster,
+    config: &BackupConfig,
+    (selected, records): (PartitionSet, u64),
+    job: &JobContext,
+) -> Result<u64, Error> {
+    let chosen = choose(selected, records);
+    let (part, whole) = (chosen.len(), selected.iter().count());
+    let mut spec = job.limits.share_of(selection::spec(cluster, config), 1);
+    spec.max_records = 0;
+    // Its failure isn't that of the job.
+    let counting = JobContext { token: job.token.child_token(), ..job.clone() };
+    match by_scan(cluster, config, &spec, vec![chosen], &counting).await {
+        Ok(counted) => Ok(share(counted, whole, part)),
+        Err(error) if job.token.is_cancelled() => Err(error),
+        Err(error) => {
+            tracing::info!(error = &error as &dyn std::error::Error, "the records can't be counted");
+            Ok(0)
+        }
+    }
 }
 
 /// Returns about how many records the cluster has in the sets that are asked for.
